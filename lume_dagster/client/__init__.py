@@ -1,0 +1,71 @@
+"""A client of Lume: it creates runs, waits for them and reads what they made.
+
+It talks to any Lume over HTTP, hosted or embedded, and knows neither Dagster nor the embedded service.
+:class:`LumeClient` blocks, :class:`AsyncLumeClient` does not; they have the same methods.
+"""
+
+from __future__ import annotations
+
+from lume_dagster.client.client import AsyncLumeClient, LumeClient
+from lume_dagster.client.errors import (
+    AlreadySucceededError,
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    LumeError,
+    LumeUnavailableError,
+    NotFoundError,
+    Problem,
+    RunError,
+    RunFailedError,
+    RunTimeoutError,
+)
+from lume_dagster.client.models import (
+    FlowInfo,
+    FlowVersionInfo,
+    Health,
+    LumeRun,
+    Page,
+    RecordError,
+    RejectRecord,
+    ResultKind,
+    RowCounts,
+    RunPerformance,
+    RunStatus,
+    SourceSummary,
+    TargetLocations,
+    ValidationSummary,
+)
+from lume_dagster.client.settings import ClientSettings, Timekeeper
+
+__all__ = [
+    "AlreadySucceededError",
+    "ApiError",
+    "AsyncLumeClient",
+    "AuthenticationError",
+    "ClientSettings",
+    "FlowInfo",
+    "FlowVersionInfo",
+    "Health",
+    "InvalidRequestError",
+    "LumeClient",
+    "LumeError",
+    "LumeRun",
+    "LumeUnavailableError",
+    "NotFoundError",
+    "Page",
+    "Problem",
+    "RecordError",
+    "RejectRecord",
+    "ResultKind",
+    "RowCounts",
+    "RunError",
+    "RunFailedError",
+    "RunPerformance",
+    "RunStatus",
+    "RunTimeoutError",
+    "SourceSummary",
+    "TargetLocations",
+    "Timekeeper",
+    "ValidationSummary",
+]

@@ -1,0 +1,392 @@
+"""The two clients. They hold no rules: each method hands an operation to a driver."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import httpx
+
+from lume_dagster.client.addresses import checked_api_key, checked_base_url
+from lume_dagster.client.answers import Redactor
+from lume_dagster.client.drivers import AsyncDriver, SyncDriver
+from lume_dagster.client.models import (
+    FlowInfo,
+    FlowVersionInfo,
+    Health,
+    LumeRun,
+    Page,
+    RejectRecord,
+    ResultKind,
+)
+from lume_dagster.client.operations import Operations
+from lume_dagster.client.settings import ClientSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_DEFAULTS = ClientSettings()
+
+
+class LumeClient:
+    """Talks to a Lume, and blocks while it does. Safe to share between threads.
+
+    GETs, creates and cancels are tried again on connection trouble, 429 and 5xx, within
+    ``settings.outage_budget_seconds``; other refusals are raised at once.
+
+    Args:
+        base_url: Address of the Lume, such as ``https://lume.example.com``.
+        api_key: API key, sent in the header ``lume-api-key``.
+        settings: Limits and pauses.
+        transport: How requests are carried, if other than over the network.
+
+    Raises:
+        ValueError: ``base_url`` or ``api_key`` is not usable.
+
+    Example:
+        ::
+
+            with LumeClient("https://lume.example.com", api_key=os.environ["LUME_API_KEY"]) as client:
+                run = client.run("flights:v1", "s3://bucket/2013-01-01.csv")
+                run = client.wait(run).raise_for_status()
+                print(run.rows)
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        *,
+        settings: ClientSettings = _DEFAULTS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        key = checked_api_key(api_key)
+        self._operations = Operations(checked_base_url(base_url), settings, Redactor(key))
+        self._driver = SyncDriver(key, settings, transport)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def base_url(self) -> str:
+        """Address of the Lume, without a slash at its end."""
+        return self._operations.base_url
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.close()
+
+    def run(
+        self,
+        flow_version: str,
+        source_path: str,
+        run_metadata: Mapping[str, Any] | None = None,
+        force_rerun: bool = False,
+        idempotency_key: str | None = None,
+    ) -> LumeRun:
+        """Create a run and return at once. A batch that is being processed is answered with its run.
+
+        Args:
+            flow_version: ``name:vN``.
+            source_path: What names the batch.
+            run_metadata: Attached to the run; anything that JSON can hold.
+            force_rerun: Process the batch again although it already succeeded.
+            idempotency_key: Calls with the same key get the same run. None makes a new key for this call.
+
+        Raises:
+            AlreadySucceededError: The batch was processed before and ``force_rerun`` is not set.
+            InvalidRequestError: Lume refuses the request.
+            AuthenticationError: Lume refuses the API key.
+            LumeUnavailableError: Lume did not answer within the outage budget. The run may exist.
+        """
+        return self._driver.run(
+            self._operations.run(flow_version, source_path, run_metadata, force_rerun, idempotency_key)
+        )
+
+    def run_status(self, run: LumeRun | str) -> LumeRun:
+        """Ask how a run is.
+
+        Raises:
+            NotFoundError: Lume does not know the run.
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.run_status(run))
+
+    def wait(
+        self,
+        run: LumeRun | str,
+        timeout: float = 3600.0,
+        poll_interval: float | None = None,
+        on_status: Callable[[LumeRun], None] | None = None,
+    ) -> LumeRun:
+        """Wait until a run is final, however it ends, and return it.
+
+        Args:
+            run: The run, or its id.
+            timeout: Seconds to wait.
+            poll_interval: Seconds between polls. None asks Lume to hold the request until there is news,
+                and polls with growing pauses where it does not offer that.
+            on_status: Called with the run whenever its status is another than before.
+
+        Raises:
+            RunTimeoutError: The run is still active after ``timeout``. It goes on in Lume.
+            LumeUnavailableError: Lume did not answer within the outage budget, or until the time was over.
+            NotFoundError: Lume does not know the run.
+        """
+        return self._driver.run(self._operations.wait(run, timeout, poll_interval, on_status))
+
+    def runs(
+        self,
+        flow_version: str | None = None,
+        source_path: str | None = None,
+        status: str | None = None,
+        page: int = 1,
+        size: int = 50,
+    ) -> Page[LumeRun]:
+        """Get one page of the runs that match, newest first.
+
+        Raises:
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.runs(flow_version, source_path, status, page, size))
+
+    def iter_runs(
+        self,
+        flow_version: str | None = None,
+        source_path: str | None = None,
+        status: str | None = None,
+        size: int = 50,
+    ) -> Iterator[LumeRun]:
+        """Iterate over the runs that match, newest first, getting pages of ``size`` as they are needed.
+
+        Raises:
+            ApiError: There was no usable answer.
+        """
+        return self._driver.iterate(self._operations.iter_runs(flow_version, source_path, status, size))
+
+    @overload
+    def results(
+        self, run: LumeRun | str, kind: Literal["mapped"] = "mapped", page: int = 1, size: int = 100
+    ) -> Page[dict[str, Any]]: ...
+
+    @overload
+    def results(
+        self, run: LumeRun | str, kind: Literal["rejects"], page: int = 1, size: int = 100
+    ) -> Page[RejectRecord]: ...
+
+    def results(
+        self, run: LumeRun | str, kind: ResultKind = "mapped", page: int = 1, size: int = 100
+    ) -> Page[Any]:
+        """Get one page of the records that a run mapped or rejected. Lume gives at most 100 at a time.
+
+        Raises:
+            InvalidRequestError: The run is not final.
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.results(run, kind, page, size))
+
+    @overload
+    def iter_results(
+        self, run: LumeRun | str, kind: Literal["mapped"] = "mapped", size: int = 100
+    ) -> Iterator[dict[str, Any]]: ...
+
+    @overload
+    def iter_results(
+        self, run: LumeRun | str, kind: Literal["rejects"], size: int = 100
+    ) -> Iterator[RejectRecord]: ...
+
+    def iter_results(self, run: LumeRun | str, kind: ResultKind = "mapped", size: int = 100) -> Iterator[Any]:
+        """Iterate over all records that a run mapped or rejected, getting pages as they are needed.
+
+        Raises:
+            InvalidRequestError: The run is not final.
+            ApiError: There was no usable answer, or Lume gave fewer or more records than it promised.
+        """
+        return self._driver.iterate(self._operations.iter_results(run, kind, size))
+
+    def cancel(self, run: LumeRun | str) -> LumeRun:
+        """Ask Lume to end a run. A run that is final already is returned as it is.
+
+        Raises:
+            NotFoundError: Lume does not know the run.
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.cancel(run))
+
+    def flows(self) -> tuple[FlowInfo, ...]:
+        """List the flows.
+
+        Raises:
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.flows())
+
+    def flow_version(self, flow_version: str) -> FlowVersionInfo:
+        """Describe a flow version, such as ``flights:v1``.
+
+        Raises:
+            NotFoundError: Lume does not know the flow version.
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.flow_version(flow_version))
+
+    def healthz(self) -> Health:
+        """Ask once, without retries, whether Lume is up.
+
+        Raises:
+            ApiError: It is not.
+        """
+        return self._driver.run(self._operations.healthz())
+
+
+class AsyncLumeClient:
+    """Talks to a Lume without blocking the event loop.
+
+    Methods, their arguments, answers and errors are those of :class:`LumeClient`.
+
+    Args:
+        base_url: Address of the Lume, such as ``https://lume.example.com``.
+        api_key: API key, sent in the header ``lume-api-key``.
+        settings: Limits and pauses.
+        transport: How requests are carried, if other than over the network.
+
+    Raises:
+        ValueError: ``base_url`` or ``api_key`` is not usable.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        *,
+        settings: ClientSettings = _DEFAULTS,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        key = checked_api_key(api_key)
+        self._operations = Operations(checked_base_url(base_url), settings, Redactor(key))
+        self._driver = AsyncDriver(key, settings, transport)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def base_url(self) -> str:
+        """Address of the Lume, without a slash at its end."""
+        return self._operations.base_url
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._driver.close()
+
+    async def run(
+        self,
+        flow_version: str,
+        source_path: str,
+        run_metadata: Mapping[str, Any] | None = None,
+        force_rerun: bool = False,
+        idempotency_key: str | None = None,
+    ) -> LumeRun:
+        """Create a run and return at once."""
+        return await self._driver.run(
+            self._operations.run(flow_version, source_path, run_metadata, force_rerun, idempotency_key)
+        )
+
+    async def run_status(self, run: LumeRun | str) -> LumeRun:
+        """Ask how a run is."""
+        return await self._driver.run(self._operations.run_status(run))
+
+    async def wait(
+        self,
+        run: LumeRun | str,
+        timeout: float = 3600.0,
+        poll_interval: float | None = None,
+        on_status: Callable[[LumeRun], None] | None = None,
+    ) -> LumeRun:
+        """Wait until a run is final, however it ends, and return it."""
+        return await self._driver.run(self._operations.wait(run, timeout, poll_interval, on_status))
+
+    async def runs(
+        self,
+        flow_version: str | None = None,
+        source_path: str | None = None,
+        status: str | None = None,
+        page: int = 1,
+        size: int = 50,
+    ) -> Page[LumeRun]:
+        """Get one page of the runs that match, newest first."""
+        return await self._driver.run(self._operations.runs(flow_version, source_path, status, page, size))
+
+    def iter_runs(
+        self,
+        flow_version: str | None = None,
+        source_path: str | None = None,
+        status: str | None = None,
+        size: int = 50,
+    ) -> AsyncIterator[LumeRun]:
+        """Iterate over the runs that match, newest first, getting pages of ``size`` as they are needed."""
+        return self._driver.iterate(self._operations.iter_runs(flow_version, source_path, status, size))
+
+    @overload
+    async def results(
+        self, run: LumeRun | str, kind: Literal["mapped"] = "mapped", page: int = 1, size: int = 100
+    ) -> Page[dict[str, Any]]: ...
+
+    @overload
+    async def results(
+        self, run: LumeRun | str, kind: Literal["rejects"], page: int = 1, size: int = 100
+    ) -> Page[RejectRecord]: ...
+
+    async def results(
+        self, run: LumeRun | str, kind: ResultKind = "mapped", page: int = 1, size: int = 100
+    ) -> Page[Any]:
+        """Get one page of the records that a run mapped or rejected."""
+        return await self._driver.run(self._operations.results(run, kind, page, size))
+
+    @overload
+    def iter_results(
+        self, run: LumeRun | str, kind: Literal["mapped"] = "mapped", size: int = 100
+    ) -> AsyncIterator[dict[str, Any]]: ...
+
+    @overload
+    def iter_results(
+        self, run: LumeRun | str, kind: Literal["rejects"], size: int = 100
+    ) -> AsyncIterator[RejectRecord]: ...
+
+    def iter_results(
+        self, run: LumeRun | str, kind: ResultKind = "mapped", size: int = 100
+    ) -> AsyncIterator[Any]:
+        """Iterate over all records that a run mapped or rejected, getting pages as they are needed."""
+        return self._driver.iterate(self._operations.iter_results(run, kind, size))
+
+    async def cancel(self, run: LumeRun | str) -> LumeRun:
+        """Ask Lume to end a run."""
+        return await self._driver.run(self._operations.cancel(run))
+
+    async def flows(self) -> tuple[FlowInfo, ...]:
+        """List the flows."""
+        return await self._driver.run(self._operations.flows())
+
+    async def flow_version(self, flow_version: str) -> FlowVersionInfo:
+        """Describe a flow version, such as ``flights:v1``."""
+        return await self._driver.run(self._operations.flow_version(flow_version))
+
+    async def healthz(self) -> Health:
+        """Ask once, without retries, whether Lume is up."""
+        return await self._driver.run(self._operations.healthz())

@@ -1,0 +1,435 @@
+"""A Lume made of a script, for tests of what talks to one.
+
+:class:`ScriptedLume` is a real HTTP server on the loopback interface. Its runs go through the statuses they
+are told to, its answers can be made to fail in all the ways a network can, and it records what it was asked.
+
+Example:
+    ::
+
+        script = RunScript(["PENDING", "TRANSFORMING", "SUCCEEDED"], mapped=[{"id": 1}])
+        with ScriptedLume(script) as lume, LumeClient(lume.url) as client:
+            lume.inject(Fault.status(503), times=2)
+            run = client.wait(client.run("flights:v1", "day-1.csv"))
+            assert run.succeeded
+            assert lume.asked("POST", "/v1/runs")[0].body["source_path"] == "day-1.csv"
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+_FINAL = ("SUCCEEDED", "PARTIAL_FAILED", "INCOMPLETE", "FAILED", "CRASHED")
+_HELD_STEP_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A status and how long a run stays in it. The last stage of a run lasts for ever.
+
+    Attributes:
+        status: The status as it is spelt in answers.
+        polls: For how many requests about the run.
+        seconds: For how long, instead of a number of requests.
+    """
+
+    status: str
+    polls: int = 1
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RunScript:
+    """What becomes of a run.
+
+    Attributes:
+        stages: Its statuses; a string stands for a stage of one request.
+        metadata: Members of the metadata once the run is final.
+        mapped: Its mapped records.
+        rejects: Its rejects, as they are in answers.
+    """
+
+    stages: Sequence[Stage | str] = ("PENDING", "SUCCEEDED")
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    mapped: Sequence[Mapping[str, Any]] = ()
+    rejects: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong with one request. Make one by the class methods.
+
+    Attributes:
+        code: HTTP status to answer with instead of the true answer.
+        body: Body of that answer.
+        headers: Headers of the answer, on top of the usual ones or in their place.
+        processed: Whether the request takes effect all the same.
+        sent: How much of the answer is sent: ``all``, ``half`` or ``nothing``.
+        delay: Seconds before the answer.
+    """
+
+    code: int | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    processed: bool = True
+    sent: str = "all"
+    delay: float = 0.0
+
+    @classmethod
+    def status(cls, code: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Fault:
+        """Answer with a status code and a body, and do nothing."""
+        return cls(code=code, body=body, headers=headers or {}, processed=False)
+
+    @classmethod
+    def html(cls, code: int = 200) -> Fault:
+        """Answer with a web page, as a proxy in the way does."""
+        page = b"<!doctype html><html><body>Please sign in</body></html>"
+        return cls.status(code, page, {"content-type": "text/html; charset=utf-8"})
+
+    @classmethod
+    def reset(cls) -> Fault:
+        """Reset the connection before anything is done."""
+        return cls(processed=False, sent="nothing")
+
+    @classmethod
+    def lost_answer(cls) -> Fault:
+        """Do what is asked, and reset the connection instead of answering."""
+        return cls(sent="nothing")
+
+    @classmethod
+    def half_body(cls) -> Fault:
+        """Do what is asked, and break off in the middle of the answer."""
+        return cls(sent="half")
+
+    @classmethod
+    def slow(cls, seconds: float) -> Fault:
+        """Do what is asked, and answer late."""
+        return cls(delay=seconds)
+
+
+@dataclass(frozen=True)
+class RecordedRequest:
+    """A request as it came. Header names are in lower case; ``at`` is the time by the server's clock."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+    at: float
+
+
+@dataclass
+class _Run:
+    id: str
+    order: Mapping[str, Any]
+    stages: list[Stage]
+    script: RunScript
+    entered: float
+    polls: int = 0
+
+
+@dataclass(frozen=True)
+class _Answer:
+    code: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _answer(code: int, value: object, **headers: str) -> _Answer:
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return _Answer(code, json.dumps(value).encode(), {"content-type": "application/json", **named})
+
+
+def _problem(code: int, kind: str, title: str, **members: object) -> _Answer:
+    body = {"type": f"urn:lume:problem:{kind}", "title": title, "status": code, **members}
+    return _answer(code, body, content_type="application/problem+json")
+
+
+class ScriptedLume:
+    """A Lume over HTTP whose runs follow a script. Use it as a context manager.
+
+    Args:
+        script: What becomes of runs for which :meth:`next_run` told nothing else.
+        long_poll: Whether requests for a run may be held (``wait=``). Stages counted in requests are
+            answered at once all the same.
+        idempotency_keys: Whether the ``Idempotency-Key`` of a create is heeded.
+        api_key: The only key that is accepted; None accepts all requests.
+        flows: Flow versions, as ``GET /v1/flows/{name}/versions/{v}`` answers them.
+        monotonic: Clock of stages that are told in seconds.
+        sleep: Pauses while a request is held or an answer delayed.
+
+    Attributes:
+        url: Address of the server, once it is started.
+        requests: All requests so far, in order.
+    """
+
+    def __init__(
+        self,
+        script: RunScript | None = None,
+        *,
+        long_poll: bool = True,
+        idempotency_keys: bool = True,
+        api_key: str | None = None,
+        flows: Sequence[Mapping[str, Any]] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = ""
+        self.requests: list[RecordedRequest] = []
+        self._script = script or RunScript()
+        self._long_poll = long_poll
+        self._heeds_keys = idempotency_keys
+        self._api_key = api_key
+        self._flows = {(flow["name"], flow["version"]): dict(flow) for flow in flows}
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = threading.RLock()
+        self._runs: dict[str, _Run] = {}
+        self._run_of_key: dict[str, tuple[str, Any]] = {}
+        self._next_scripts: list[RunScript] = []
+        self._faults: list[tuple[Fault, str | None, str]] = []
+
+    def __enter__(self) -> ScriptedLume:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def run_ids(self) -> list[str]:
+        """Ids of all runs, oldest first."""
+        return list(self._runs)
+
+    def next_run(self, script: RunScript) -> None:
+        """Tell what becomes of the next run that is created; may be called for several in advance."""
+        self._next_scripts.append(script)
+
+    def add_run(
+        self,
+        flow_version: str = "flights:v1",
+        source_path: str = "day-1.csv",
+        script: RunScript | None = None,
+        run_id: str | None = None,
+    ) -> str:
+        """Add a run as if it had been created, and return its id."""
+        return self._create({"flow_version": flow_version, "source_path": source_path}, script, run_id).id
+
+    def inject(self, fault: Fault, *, times: int = 1, method: str | None = None, path: str = "") -> None:
+        """Let requests fail.
+
+        Args:
+            fault: How.
+            times: How many requests.
+            method: Only requests of this method.
+            path: Only requests whose path contains this.
+        """
+        self._faults += [(fault, method, path)] * times
+
+    def asked(self, method: str | None = None, path: str = "") -> list[RecordedRequest]:
+        """The requests of a method whose path contains ``path``."""
+        return [r for r in self.requests if method in (None, r.method) and path in r.path]
+
+    def answer(self, request: RecordedRequest) -> tuple[_Answer, Fault]:
+        """What a request is answered with, and what goes wrong with the answer."""
+        with self._lock:
+            self.requests.append(request)
+            fault = self._take_fault(request)
+        if fault.delay:
+            self._sleep(fault.delay)
+        true = self._route(request) if fault.processed else _Answer(500, b"")
+        if fault.code is not None:
+            true = _Answer(fault.code, fault.body, {"content-type": "application/json"})
+        return replace(true, headers={**true.headers, **fault.headers}), fault
+
+    def _take_fault(self, request: RecordedRequest) -> Fault:
+        for position, (fault, method, path) in enumerate(self._faults):
+            if method in (None, request.method) and path in request.path:
+                del self._faults[position]
+                return fault
+        return Fault()
+
+    def _route(self, request: RecordedRequest) -> _Answer:
+        if self._api_key is not None and request.headers.get("lume-api-key") != self._api_key:
+            return _problem(401, "unauthorized", "The API key is not accepted")
+        answer = _problem(404, "not-found", "There is no such thing", detail=request.path)
+        match (request.method, *(unquote(part) for part in request.path.strip("/").split("/"))):
+            case ("GET", "healthz"):
+                answer = _answer(200, {"status": "ok"})
+            case ("POST", "v1", "runs"):
+                with self._lock:
+                    answer = self._create_answer(request)
+            case ("GET", "v1", "runs"):
+                wanted = {n: v for n, v in request.query.items() if n not in ("page", "size")}
+                views = [self._view(run) for run in reversed(self._runs.values())]
+                answer = _page([v for v in views if wanted.items() <= v.items()], request.query)
+            case ("GET", "v1", "runs", run_id) if run_id in self._runs:
+                answer = self._status_answer(self._runs[run_id], request.query)
+            case ("GET", "v1", "runs", run_id, "results") if run_id in self._runs:
+                answer = self._results_answer(self._runs[run_id], request.query)
+            case ("POST", "v1", "runs", run_id, "cancel") if run_id in self._runs:
+                answer = _answer(200, self._cancel(self._runs[run_id]))
+            case ("GET", "v1", "flows"):
+                versions: dict[str, list[str]] = {}
+                for name, version in self._flows:
+                    versions.setdefault(name, []).append(version)
+                answer = _answer(200, {"items": [{"name": n, "versions": v} for n, v in versions.items()]})
+            case ("GET", "v1", "flows", name, "versions", version) if (name, version) in self._flows:
+                answer = _answer(200, self._flows[name, version])
+        return answer
+
+    def _create_answer(self, request: RecordedRequest) -> _Answer:
+        order = request.body
+        if not isinstance(order, dict) or not {"flow_version", "source_path"} <= order.keys():
+            return _problem(422, "invalid-request", "flow_version and source_path are needed")
+        key = request.headers.get("idempotency-key") if self._heeds_keys else None
+        if key in self._run_of_key:
+            run_id, first_order = self._run_of_key[key]
+            if order != first_order:
+                return _problem(422, "idempotency-key-reused", "The key came with another request before")
+            return _answer(200, self._view(self._runs[run_id]))
+        for earlier in reversed(self._runs.values()):
+            if any(earlier.order[n] != order[n] for n in ("flow_version", "source_path")):
+                continue
+            status = self._advance(earlier)
+            if status not in _FINAL:
+                return _answer(200, self._view(earlier))
+            if status in ("SUCCEEDED", "PARTIAL_FAILED", "INCOMPLETE") and not order.get("force_rerun"):
+                return _problem(409, "already-succeeded", "The batch was processed", run_id=earlier.id)
+        run = self._create(order, self._next_scripts.pop(0) if self._next_scripts else None)
+        if key:
+            self._run_of_key[key] = (run.id, order)
+        return _answer(201, self._view(run))
+
+    def _create(self, order: Mapping[str, Any], script: RunScript | None, run_id: str | None = None) -> _Run:
+        script = script or self._script
+        stages = [Stage(stage) if isinstance(stage, str) else stage for stage in script.stages]
+        run_id = run_id or f"run_{len(self._runs) + 1:026d}"
+        run = _Run(run_id, order, stages, script, entered=self._monotonic())
+        self._runs[run_id] = run
+        return run
+
+    def _advance(self, run: _Run, *, poll: bool = False) -> str:
+        """Move a run on as far as time, or one more request, takes it; return its status."""
+        with self._lock:
+            while len(run.stages) > 1:
+                stage = run.stages[0]
+                if stage.seconds is None:
+                    if not poll or run.polls < stage.polls:
+                        break
+                    run.entered = self._monotonic()
+                else:
+                    if self._monotonic() < run.entered + stage.seconds:
+                        break
+                    run.entered += stage.seconds
+                run.stages.pop(0)
+                run.polls = 0
+            run.polls += poll
+            return run.stages[0].status
+
+    def _status_answer(self, run: _Run, query: Mapping[str, str]) -> _Answer:
+        hold = min(60.0, float(query.get("wait", 0))) if self._long_poll else 0.0
+        first = status = self._advance(run, poll=True)
+        end = self._monotonic() + hold
+        while status not in _FINAL and run.stages[0].seconds is not None and self._monotonic() < end:
+            if query.get("until") != "final" and status != first:
+                break
+            self._sleep(min(_HELD_STEP_SECONDS, max(0.0, end - self._monotonic())))
+            status = self._advance(run)
+        applied = {"preference_applied": f"wait={hold:g}"} if hold else {}
+        return _answer(200, self._view(run), **applied)
+
+    def _view(self, run: _Run) -> dict[str, Any]:
+        status = self._advance(run)
+        batch = {name: run.order[name] for name in ("flow_version", "source_path")}
+        metadata = {
+            "run": {
+                "run_id": run.id,
+                "status": status,
+                **batch,
+                "forced": bool(run.order.get("force_rerun")),
+            },
+            "run_metadata": run.order.get("run_metadata", {}),
+            **(run.script.metadata if status in _FINAL else {}),
+        }
+        return {"id": run.id, "status": status, **batch, "metadata": metadata}
+
+    def _results_answer(self, run: _Run, query: Mapping[str, str]) -> _Answer:
+        if self._advance(run) not in _FINAL:
+            return _problem(409, "not-ready", "The run is not final")
+        records = run.script.rejects if query.get("kind") == "rejects" else run.script.mapped
+        return _page(records, query)
+
+    def _cancel(self, run: _Run) -> dict[str, Any]:
+        with self._lock:
+            if self._advance(run) not in _FINAL:
+                run.stages = [Stage("FAILED")]
+                run.script = replace(run.script, metadata={"error_message": "cancelled by the caller"})
+            return self._view(run)
+
+
+def _page(items: Sequence[Any], query: Mapping[str, str]) -> _Answer:
+    number, size = int(query.get("page", 1)), min(100, int(query.get("size", 100)))
+    shown = list(items[(number - 1) * size : number * size])
+    pages = math.ceil(len(items) / size)
+    return _answer(200, {"items": shown, "total": len(items), "page": number, "size": size, "pages": pages})
+
+
+def _handler_of(lume: ScriptedLume) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # One packet an answer: two would wait for each other's acknowledgement.
+
+        def do_GET(self) -> None:
+            self._exchange()
+
+        def do_POST(self) -> None:
+            self._exchange()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: requests are recorded."""
+
+        def _exchange(self) -> None:
+            url = urlsplit(self.path)
+            raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer, fault = lume.answer(
+                RecordedRequest(
+                    method=self.command,
+                    path=url.path,
+                    query=dict(parse_qsl(url.query, keep_blank_values=True)),
+                    headers=headers,
+                    body=json.loads(raw) if raw else None,
+                    at=lume._monotonic(),
+                )
+            )
+            if fault.sent == "nothing":
+                self.close_connection = True
+                linger_not = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+                return
+            self.send_response(answer.code)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(answer.body)))
+            self.end_headers()
+            if fault.sent == "half":
+                self.close_connection = True
+                self.wfile.write(answer.body[: len(answer.body) // 2])
+            else:
+                self.wfile.write(answer.body)
+
+    return Handler
