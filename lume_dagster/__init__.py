@@ -1,0 +1,49 @@
+"""Dagster's asset integration for Lume, the data-mapping service.
+
+The names are imported when they are first used, so that the client and the command line, which need no Dagster, do
+not wait for it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lume_dagster.assets import build_lume_assets
+    from lume_dagster.checks import LumeChecks, VolumeCheck
+    from lume_dagster.config import LumeAuditConfig, LumeRunConfig
+    from lume_dagster.io_manager import LumeIOManager
+    from lume_dagster.resource import LumeResource
+    from lume_dagster.review import write_review_csv
+    from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps
+
+_MODULES = {
+    "DagsterLumeTranslator": "translator",
+    "LumeAssetProps": "translator",
+    "LumeAuditConfig": "config",
+    "LumeChecks": "checks",
+    "LumeIOManager": "io_manager",
+    "LumeResource": "resource",
+    "LumeRunConfig": "config",
+    "VolumeCheck": "checks",
+    "build_lume_assets": "assets",
+    "write_review_csv": "review",
+}
+
+__all__ = [
+    "DagsterLumeTranslator",
+    "LumeAssetProps",
+    "LumeAuditConfig",
+    "LumeChecks",
+    "LumeIOManager",
+    "LumeResource",
+    "LumeRunConfig",
+    "VolumeCheck",
+    "build_lume_assets",
+    "write_review_csv",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

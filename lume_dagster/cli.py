@@ -1,0 +1,331 @@
+"""The command line: `lume-dagster`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lume_dagster.client import LumeClient, LumeError, LumeRun, RunStatus
+from lume_dagster.connect import LumeConnection
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_RESULT_KINDS = click.Choice(["mapped", "rejects"])
+_STATUS_STYLES = {
+    RunStatus.SUCCEEDED: "green",
+    RunStatus.PARTIAL_FAILED: "yellow",
+    RunStatus.FAILED: "red",
+    RunStatus.CRASHED: "red",
+}
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@dataclass(frozen=True)
+class _Session:
+    connection: LumeConnection
+    console: Console
+
+    @contextmanager
+    def client(self) -> Iterator[LumeClient]:
+        """A client; what Lume refuses ends the command with a message and exit code 1."""
+        try:
+            with self.connection.open() as client:
+                yield client
+        except (LumeError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option(
+    "--base-url", envvar="LUME_BASE_URL", help="URL of a hosted Lume; without it the embedded one is used."
+)
+@click.option("--home", envvar="LUME_HOME", help="Data of the embedded Lume.  [default: .lume]")
+@click.option("--flows", envvar="LUME_FLOWS", help="Flow versions of the embedded Lume.  [default: flows]")
+@click.version_option(package_name="lume-dagster")
+@click.pass_context
+def main(context: click.Context, base_url: str | None, home: str | None, flows: str | None) -> None:
+    """Run Lume flow versions on batches, and see what became of them.
+
+    The key of a hosted Lume is read from LUME_API_KEY.
+    """
+    context.obj = _Session(LumeConnection(base_url=base_url, home=home, flows=flows), Console())
+
+
+@main.command("run")
+@click.argument("flow_version", metavar="FLOW:VERSION")
+@click.argument("source_path")
+@click.option("--force-rerun", is_flag=True, help="Run the batch again although it was mapped before.")
+@_as_json
+@click.pass_obj
+def run_command(
+    session: _Session, flow_version: str, source_path: str, force_rerun: bool, as_json: bool
+) -> None:
+    """Run a flow version on a batch, and wait for the end.
+
+    Exits with 1 if the run ends FAILED or CRASHED.
+    """
+    with session.client() as client:
+        run = _wait(client, client.run(flow_version, source_path, force_rerun=force_rerun))
+    _print_run(session, run, as_json)
+    if run.failed:
+        sys.exit(1)
+
+
+@main.group()
+def runs() -> None:
+    """List runs, and look into them."""
+
+
+@runs.command("list")
+@click.option("--flow-version", help="Only runs of this flow version.")
+@click.option("--source-path", help="Only runs of this batch.")
+@click.option("--status", help="Only runs of these statuses, separated by commas.")
+@click.option("--page", type=click.IntRange(min=1), default=1)
+@click.option("--size", type=click.IntRange(1, 100), default=20)
+@_as_json
+@click.pass_obj
+def list_runs(
+    session: _Session,
+    flow_version: str | None,
+    source_path: str | None,
+    status: str | None,
+    page: int,
+    size: int,
+    as_json: bool,
+) -> None:
+    """List runs, newest first."""
+    with session.client() as client:
+        found = client.runs(flow_version, source_path, status, page, size)
+    if as_json:
+        _print_json(found)
+        return
+    table = _table("run", "flow version", "source path", "status", "source", "mapped", "rejected", "created")
+    for run in found.items:
+        created = run.created_at.strftime("%Y-%m-%d %H:%M:%S") if run.created_at else ""
+        table.add_row(run.id, run.flow_version, Text(run.source_path), _status(run), *_counts(run), created)
+    session.console.print(table)
+    session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} runs", style="dim")
+
+
+@runs.command("show")
+@click.argument("run_id")
+@_as_json
+@click.pass_obj
+def show_run(session: _Session, run_id: str, as_json: bool) -> None:
+    """Show one run with all that is kept of it."""
+    with session.client() as client:
+        run = client.run_status(run_id)
+    _print_run(session, run, as_json)
+
+
+@runs.command("results")
+@click.argument("run_id")
+@click.option("--kind", type=_RESULT_KINDS, default="mapped", help="Mapped records, or rejects.")
+@click.option("--page", type=click.IntRange(min=1), default=1)
+@click.option("--size", type=click.IntRange(1, 100), default=20)
+@_as_json
+@click.pass_obj
+def show_results(session: _Session, run_id: str, kind: Any, page: int, size: int, as_json: bool) -> None:
+    """Print a page of the records that a run mapped or rejected."""
+    with session.client() as client:
+        found = client.results(run_id, kind, page=page, size=size)
+    if as_json:
+        _print_json(found)
+        return
+    records = [item if isinstance(item, dict) else _reject_row(item) for item in found.items]
+    table = _table(*(records[0] if records else ["no records"]))
+    for record in records:
+        table.add_row(*("" if value is None else Text(str(value)) for value in record.values()))
+    session.console.print(table)
+    session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} records", style="dim")
+
+
+@runs.command("cancel")
+@click.argument("run_id")
+@_as_json
+@click.pass_obj
+def cancel_run(session: _Session, run_id: str, as_json: bool) -> None:
+    """Cancel a run. One that has ended stays as it is."""
+    with session.client() as client:
+        run = client.cancel(run_id)
+    _print_run(session, run, as_json)
+
+
+@main.group()
+def flows() -> None:
+    """List flow versions, look into them, check their files."""
+
+
+@flows.command("list")
+@_as_json
+@click.pass_obj
+def list_flows(session: _Session, as_json: bool) -> None:
+    """List the flows and their versions."""
+    with session.client() as client:
+        found = client.flows()
+    if as_json:
+        _print_json(found)
+        return
+    table = _table("flow", "versions")
+    for flow in found:
+        table.add_row(flow.name, ", ".join(flow.versions))
+    session.console.print(table)
+
+
+@flows.command("show")
+@click.argument("flow_version", metavar="FLOW:VERSION")
+@_as_json
+@click.pass_obj
+def show_flow(session: _Session, flow_version: str, as_json: bool) -> None:
+    """Show a flow version: its target fields, and where each comes from."""
+    with session.client() as client:
+        flow = client.flow_version(flow_version)
+    if as_json:
+        _print_json(flow)
+        return
+    session.console.print(f"{flow.flow_version}  [dim]{flow.fingerprint}[/dim]", highlight=False)
+    session.console.print(Text((flow.description or "").strip()))
+    table = _table("target field", "type", "from", "description")
+    for name, schema in flow.target_schema.get("properties", {}).items():
+        stated = schema.get("format") or schema.get("type", "")
+        table.add_row(
+            name,
+            stated if isinstance(stated, str) else ", ".join(stated),
+            Text(", ".join(flow.lineage.get(name, ()))),
+            Text(schema.get("description", "")),
+        )
+    session.console.print(table)
+
+
+@flows.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_as_json
+def check_flow(file: Path, as_json: bool) -> None:
+    """Check the file of a flow version. Exits with 1 if it is not valid."""
+    from lume_dagster.engine import FlowError, load_flow  # noqa: PLC0415 - heavy, and an extra
+
+    try:
+        flow = load_flow(file)
+    except FlowError as error:
+        if as_json:
+            _print_json({"file": str(file), "valid": False, "error": str(error)})
+            sys.exit(1)
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        _print_json(
+            {
+                "file": str(file),
+                "valid": True,
+                "flow_version": flow.flow_version,
+                "fingerprint": flow.fingerprint,
+            }
+        )
+    else:
+        click.echo(f"{file}: {flow.flow_version} is valid (fingerprint {flow.fingerprint[:12]})")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8642, help="Port to listen on.")
+@click.pass_obj
+def serve(session: _Session, host: str, port: int) -> None:
+    """Serve the embedded Lume over HTTP.
+
+    If LUME_API_KEY is set, each request has to carry it in the header lume-api-key.
+    """
+    if not session.connection.is_embedded:
+        raise click.ClickException("serve is for the embedded Lume; leave out --base-url (LUME_BASE_URL)")
+    try:
+        from lume_dagster.service.server import serve as serve_forever  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise click.ClickException(
+            f"serve needs the package {error.name!r}: install 'lume-dagster[serve]'"
+        ) from error
+    serve_forever(session.connection.embedded_settings(), host=host, port=port)
+
+
+def _wait(client: LumeClient, run: LumeRun) -> LumeRun:
+    """Waits for a run, with a line on the terminal that says how it goes."""
+    progress = Console(stderr=True)
+    if not progress.is_terminal:
+        return client.wait(run)
+    started = time.monotonic()
+    with progress.status(f"{run.id} {run.status}") as line:
+
+        def show(current: LumeRun) -> None:
+            line.update(f"{current.id} {current.status}, {time.monotonic() - started:.0f} s")
+
+        return client.wait(run, on_status=show)
+
+
+def _print_run(session: _Session, run: LumeRun, as_json: bool) -> None:
+    if as_json:
+        _print_json(run)
+        return
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_row("run", run.id)
+    facts.add_row("flow version", run.flow_version)
+    facts.add_row("source path", Text(run.source_path))
+    facts.add_row("status", _status(run))
+    for name, count in zip(("source rows", "mapped", "rejected"), _counts(run), strict=True):
+        facts.add_row(name, count)
+    if run.duration_seconds is not None:
+        facts.add_row("duration", f"{run.duration_seconds:.2f} s")
+    if (locations := run.target_locations) is not None:
+        facts.add_row("mapped at", Text(locations.mapped or "(nothing mapped)"))
+        facts.add_row("rejects at", Text(locations.rejects or ""))
+    if run.error_message:
+        facts.add_row("error", Text(run.error_message, style="red"))
+    session.console.print(facts, soft_wrap=True)
+    if run.validation is not None and run.validation.by_field:
+        table = _table("rejected for field", "error", "records")
+        for field, kinds in run.validation.by_field.items():
+            for kind, records in kinds.items():
+                table.add_row(Text(field), kind, str(records))
+        session.console.print(table)
+
+
+def _status(run: LumeRun) -> Text:
+    return Text(run.status, style=_STATUS_STYLES.get(run.state, "") if run.state else "")
+
+
+def _counts(run: LumeRun) -> Sequence[str]:
+    return (
+        [str(count) for count in (run.rows.source, run.rows.mapped, run.rows.rejected)]
+        if run.rows
+        else [""] * 3
+    )
+
+
+def _reject_row(reject: Any) -> dict[str, Any]:
+    reasons = "; ".join(f"{error.field or 'record'}: {error.message}" for error in reject.errors)
+    return {"row": reject.row_number, "reasons": reasons, "record": json.dumps(reject.source_record)}
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, default=_jsonable))
+
+
+def _jsonable(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+if __name__ == "__main__":
+    main()

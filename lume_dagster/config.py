@@ -1,0 +1,33 @@
+"""What the launchpad and the backfill dialog offer to configure."""
+
+from __future__ import annotations
+
+import dagster as dg
+from pydantic import Field
+
+FORCE_RERUN_TAG = "lume/force_rerun"
+
+
+class LumeRunConfig(dg.Config):
+    """Configuration of the step that runs a batch in Lume."""
+
+    force_rerun: bool = Field(
+        default=False,
+        description="Run the batch again although Lume has mapped it before. Its earlier output is replaced "
+        "once the new one passes the audit. Retries of the step never force again.",
+    )
+    source_path: str | None = Field(
+        default=None,
+        description="Read the batch from here instead of the asset's own source path: another file, or "
+        "run:RUN_ID for the stored input of an earlier Lume run.",
+    )
+
+
+class LumeAuditConfig(dg.Config):
+    """Configuration of the step that audits a batch and publishes its mapped output."""
+
+    admit: bool = Field(
+        default=False,
+        description="Publish the mapped output although checks fail. The checks show what was overruled.",
+    )
+    reason: str = Field(default="", description="Why the batch is admitted; needed with `admit`.")

@@ -1,0 +1,116 @@
+"""Chooses the Lume to speak to: a hosted one over the network, or the embedded one in this process.
+
+This is the one place where the embedded Lume is opened. Everything else sees a client, and cannot tell
+which of the two answers.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from lume_dagster.client import AsyncLumeClient, ClientSettings, LumeClient, LumeError
+
+if TYPE_CHECKING:
+    from lume_dagster.service import EmbeddedTransport, ServiceSettings
+
+_EMBEDDED_URL = "http://embedded.lume.internal"
+
+
+class LumeConnection(BaseModel):
+    """Which Lume to speak to, and how patiently.
+
+    What is not given is read from the environment: `LUME_BASE_URL`, `LUME_API_KEY`, `LUME_HOME`, `LUME_FLOWS`,
+    `LUME_STORE_URL`. Without a base URL, the embedded Lume of this process is used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str | None = Field(default=None, description="URL of a hosted Lume.")
+    api_key: SecretStr | None = Field(default=None, description="Key for the hosted Lume.")
+    home: str | None = Field(default=None, description="Folder in which the embedded Lume keeps its data.")
+    flows: str | None = Field(default=None, description="Folder of the embedded Lume's flow versions.")
+    settings: ClientSettings = Field(default_factory=ClientSettings, description="Timeouts and retries.")
+
+    def open(self) -> LumeClient:
+        """A client of this Lume.
+
+        Raises:
+            LumeError: The embedded Lume's dependencies are not installed.
+            ValueError: The base URL or the key is not usable.
+        """
+        return LumeClient(self._url(), self._key(), settings=self.settings, transport=self._embedded())
+
+    def open_async(self) -> AsyncLumeClient:
+        """An asynchronous client of this Lume.
+
+        Raises:
+            LumeError: The embedded Lume's dependencies are not installed.
+            ValueError: The base URL or the key is not usable.
+        """
+        return AsyncLumeClient(self._url(), self._key(), settings=self.settings, transport=self._embedded())
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded Lume is used."""
+        return self._hosted_url() is None
+
+    def __str__(self) -> str:
+        """Names the Lume in logs and messages; without the key."""
+        if self.is_embedded:
+            return f"embedded Lume (data in {self._home().absolute()}, flows from {self._flows().absolute()})"
+        return f"Lume at {_without_credentials(self._url())}"
+
+    def _hosted_url(self) -> str | None:
+        return self.base_url or os.environ.get("LUME_BASE_URL") or None
+
+    def _url(self) -> str:
+        return self._hosted_url() or _EMBEDDED_URL
+
+    def _key(self) -> str | None:
+        if self.is_embedded:
+            return None
+        return self.api_key.get_secret_value() if self.api_key else os.environ.get("LUME_API_KEY")
+
+    def _home(self) -> Path:
+        return Path(self.home or os.environ.get("LUME_HOME") or ".lume")
+
+    def _flows(self) -> Path:
+        return Path(self.flows or os.environ.get("LUME_FLOWS") or "flows")
+
+    def embedded_settings(self) -> ServiceSettings:
+        """The settings of the embedded Lume.
+
+        Raises:
+            LumeError: Its dependencies are not installed.
+        """
+        settings: ServiceSettings = _service().ServiceSettings(
+            home=self._home(), flows=self._flows(), store_url=os.environ.get("LUME_STORE_URL") or None
+        )
+        return settings
+
+    def _embedded(self) -> EmbeddedTransport | None:
+        if not self.is_embedded:
+            return None
+        transport: EmbeddedTransport = _service().open_embedded(self.embedded_settings())
+        return transport
+
+
+def _service() -> ModuleType:
+    try:
+        return import_module("lume_dagster.service")
+    except ImportError as error:
+        raise LumeError(
+            f"the embedded Lume needs the package {error.name!r}: install 'lume-dagster[embedded]', "
+            "or set base_url (LUME_BASE_URL) to use a hosted Lume"
+        ) from error
+
+
+def _without_credentials(url: str) -> str:
+    return str(httpx.URL(url).copy_with(userinfo=b""))

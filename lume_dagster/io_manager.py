@@ -1,0 +1,110 @@
+"""Loads mapped records and rejects into downstream assets, as what their parameters are annotated with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from lume_dagster.metadata import OUTPUT, RUN_ID
+from lume_dagster.outputs import read_output
+from lume_dagster.resource import LumeResource
+
+# By the full name of the class, so that a library is imported only where it is asked for.
+_CONVERTERS: Mapping[str, Callable[[pa.Table], Any]] = {
+    "pyarrow.lib.Table": lambda table: table,
+    "pandas.DataFrame": lambda table: table.to_pandas(),
+    "pandas.core.frame.DataFrame": lambda table: table.to_pandas(),
+    "polars.dataframe.frame.DataFrame": lambda table: _polars().from_arrow(table),
+    "polars.lazyframe.frame.LazyFrame": lambda table: _polars().from_arrow(table).lazy(),
+}
+_TAKEN = "pyarrow.Table, pandas.DataFrame, polars.DataFrame or polars.LazyFrame"
+
+
+class LumeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc,unused-ignore]
+    """Loads the published output of one or many batches.
+
+    For each partition that is asked for it takes the Lume run of the asset's latest materialization, reads that
+    run's output, and puts the batches together in the order of their partitions. A parameter without an annotation
+    (or with `Any`) gets a `pyarrow.Table`.
+
+    Example:
+        ```python
+        @dg.asset(ins={"mapped": dg.AssetIn(["flights", "mapped"])}, partitions_def=days)
+        def carrier_punctuality(mapped: pd.DataFrame) -> pd.DataFrame: ...
+        ```
+    """
+
+    lume: dg.ResourceDependency[LumeResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:  # noqa: ARG002 - Dagster's
+        """Refuses: what Lume maps is written by Lume."""
+        raise dg.DagsterInvariantViolationError(
+            f"{context.get_identifier()} cannot be stored by LumeIOManager, which only loads what a Lume run "
+            "wrote; give this asset an io_manager_key of its own"
+        )
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """The output of the batches that the context asks for.
+
+        Raises:
+            dagster.DagsterInvariantViolationError: The annotation is none that can be loaded, or a batch was never
+                published.
+            LumeError: The output cannot be read.
+        """
+        convert = _converter(context)
+        tables = [self._read(context, published) for published in _published(context)]
+        return convert(pa.concat_tables(tables, promote_options="default"))
+
+    def _read(self, context: dg.InputContext, published: dg.AssetMaterialization) -> pa.Table:
+        run_id, kind = (str(published.metadata[name].value) for name in (RUN_ID, OUTPUT))
+        context.add_input_metadata({RUN_ID: run_id})
+        client = self.lume.client
+        return read_output(client, client.run_status(run_id), "rejects" if kind == "rejects" else "mapped")
+
+
+def _published(context: dg.InputContext) -> list[dg.AssetMaterialization]:
+    """The latest materialization of each partition that is asked for."""
+    partitions = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
+    if not partitions:
+        raise dg.DagsterInvariantViolationError(
+            f"no partition of {context.asset_key.to_user_string()} is asked for; check the partition mapping"
+        )
+    return [_latest(context, partition) for partition in partitions]
+
+
+def _latest(context: dg.InputContext, partition: str | None) -> dg.AssetMaterialization:
+    found = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(
+            asset_key=context.asset_key, asset_partitions=None if partition is None else [partition]
+        ),
+        limit=1,
+    ).records
+    materialization = found[0].asset_materialization if found else None
+    if materialization is None or OUTPUT not in materialization.metadata:
+        raise dg.DagsterInvariantViolationError(
+            f"{context.asset_key.to_user_string()} has no published output"
+            + ("" if partition is None else f" for partition {partition!r}")
+            + "; materialize it first, and see its checks if the audit has stopped it"
+        )
+    return materialization
+
+
+def _converter(context: dg.InputContext) -> Callable[[pa.Table], Any]:
+    annotated = context.dagster_type.typing_type
+    if annotated in (Any, None, type(None)):
+        return _CONVERTERS["pyarrow.lib.Table"]
+    name = f"{getattr(annotated, '__module__', '')}.{getattr(annotated, '__qualname__', annotated)}"
+    if name not in _CONVERTERS:
+        raise dg.DagsterInvariantViolationError(
+            f"{context.asset_key.to_user_string()} cannot be loaded as {name}; annotate the parameter with {_TAKEN}"
+        )
+    return _CONVERTERS[name]
+
+
+def _polars() -> Any:
+    import polars  # noqa: PLC0415 - an extra
+
+    return polars

@@ -1,0 +1,70 @@
+"""Reads what a run wrote: the files where they can be reached, else page by page through Lume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from lume_dagster.client import LumeClient, LumeRun
+from lume_dagster.client.models import ResultKind
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A Parquet file that a run wrote, reachable from here."""
+
+    filesystem: pafs.FileSystem
+    path: str
+
+    def rows(self) -> int:
+        """The number of rows that the file holds, by its footer."""
+        return int(self._metadata().num_rows)
+
+    def schema(self) -> pa.Schema:
+        """The columns of the file and their types."""
+        return self._metadata().schema.to_arrow_schema()
+
+    def read(self) -> pa.Table:
+        """The whole file."""
+        return pq.read_table(self.path, filesystem=self.filesystem)
+
+    def _metadata(self) -> pq.FileMetaData:
+        return pq.read_metadata(self.path, filesystem=self.filesystem)
+
+
+def output_file(run: LumeRun, kind: ResultKind) -> OutputFile | None:
+    """The file of a run's output, or None where this process cannot reach it or it is no Parquet file."""
+    locations = run.target_locations
+    uri = getattr(locations, kind) if locations else None
+    if uri is None:
+        return None
+    try:
+        if "://" in uri:
+            filesystem, path = pafs.FileSystem.from_uri(uri)
+        else:
+            filesystem, path = pafs.LocalFileSystem(), uri
+        file = OutputFile(filesystem, path)
+        file.rows()
+    except (OSError, pa.ArrowException, ImportError):
+        return None
+    return file
+
+
+def read_output(client: LumeClient, run: LumeRun, kind: ResultKind) -> pa.Table:
+    """A run's output as an Arrow table.
+
+    Args:
+        client: The Lume of the run, asked for the pages where the file cannot be reached.
+        run: The run.
+        kind: Mapped records, or rejects.
+
+    Raises:
+        LumeError: The file cannot be reached, and Lume does not give the pages either.
+    """
+    file = output_file(run, kind)
+    if file is not None:
+        return file.read()
+    return pa.Table.from_pylist([dict(item) for item in client.iter_results(run, kind)])

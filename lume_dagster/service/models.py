@@ -1,0 +1,171 @@
+"""The documents that a Lume takes and gives, version 1 of its HTTP interface. Times are UTC, ISO 8601."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CreateRun(_Document):
+    """A request for a run of a flow version on a batch."""
+
+    flow_version: str = Field(description="The flow version, NAME:vN.", examples=["flights:v1"])
+    source_path: str = Field(
+        min_length=1,
+        description="Names the batch: a file that the flow's source can read, or `run:RUN_ID`, "
+        "the stored input of an earlier run.",
+    )
+    force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
+    run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
+
+
+class RunInfo(_Document):
+    """What a run is, and when."""
+
+    run_id: str
+    flow_version: str
+    source_path: str
+    status: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    duration_seconds: float | None
+    forced: bool
+
+
+class MapperInfo(_Document):
+    """The mapper that the run used: its version and the fingerprint of its content."""
+
+    version: str
+    fingerprint: str
+
+
+class RowCounts(_Document):
+    """Records of the batch; `source` is the sum of the others."""
+
+    source: int
+    mapped: int
+    rejected: int
+
+
+class Validation(_Document):
+    """Why records were rejected: numbers of errors by type and by field, and the first rejects."""
+
+    by_type: dict[str, int]
+    by_field: dict[str, dict[str, int]]
+    samples: list[dict[str, Any]]
+
+
+class SourceInfo(_Document):
+    """The batch as it was found, against what the mapper reads."""
+
+    format: str
+    encoding: str | None
+    columns: list[str]
+    missing: list[str]
+    unexpected: list[str]
+
+
+class Performance(_Document):
+    """Seconds a stage, throughput, bytes, and the peak memory of the process until then."""
+
+    stage_seconds: dict[str, float]
+    rows_per_second: float | None
+    bytes_read: int
+    bytes_written: int
+    peak_memory_bytes: int
+
+
+class TargetLocations(_Document):
+    """Where the output lies; no mapped output where no record could be mapped."""
+
+    mapped: str | None
+    rejects: str
+
+
+class RunMetadata(_Document):
+    """All that is kept of a run. What only its end can tell is null before."""
+
+    run: RunInfo
+    mapper: MapperInfo
+    rows: RowCounts | None
+    validation: Validation | None
+    source: SourceInfo | None
+    performance: Performance | None
+    target_locations: TargetLocations | None
+    checksums: dict[str, str] | None = Field(description="SHA-256 of the mapped output and of the rejects.")
+    error_message: str | None
+    run_metadata: dict[str, Any]
+
+
+class Run(_Document):
+    """One execution of one flow version on one batch."""
+
+    id: str
+    flow_version: str
+    source_path: str
+    status: str
+    metadata: RunMetadata
+
+
+class Flow(_Document):
+    """A flow and its versions, oldest first."""
+
+    name: str
+    versions: list[str]
+
+
+class FlowList(_Document):
+    """All flows."""
+
+    items: list[Flow]
+
+
+class FlowVersionInfo(_Document):
+    """A flow version: its target schema, its mapper, and which source columns each field comes from."""
+
+    name: str
+    version: str
+    flow_version: str
+    description: str
+    fingerprint: str
+    target_schema: dict[str, Any]
+    lineage: dict[str, list[str]]
+    source: dict[str, Any]
+    mapper: dict[str, Any]
+
+
+class Page(_Document, Generic[Item]):
+    """A page of a list: `page` counts from 1, `pages` is the number of pages of this size."""
+
+    items: list[Item]
+    total: int
+    page: int
+    size: int
+    pages: int
+
+
+class Health(_Document):
+    """Says that this Lume is up, and which one it is."""
+
+    status: str
+    service: str
+    version: str
+
+
+class Problem(BaseModel):
+    """A problem, RFC 9457. Some types carry further members, such as `run_id`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,289 @@
+"""The operations of the embedded Lume, as its HTTP interface offers them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from lume_dagster.service.changes import RunChanges
+from lume_dagster.service.errors import NotFoundError, NotReadyError, UnavailableError
+from lume_dagster.service.executor import RunExecutor
+from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
+from lume_dagster.service.flows import FlowCatalog
+from lume_dagster.service.leases import LeaseWatch
+from lume_dagster.service.models import (
+    CreateRun,
+    Flow,
+    FlowList,
+    FlowVersionInfo,
+    MapperInfo,
+    Page,
+    Run,
+    RunInfo,
+    RunMetadata,
+    TargetLocations,
+)
+from lume_dagster.service.settings import ServiceSettings
+from lume_dagster.service.status import RunStatus
+from lume_dagster.service.store import NewRun, RunRecord, RunStore
+
+ResultKind = Literal["mapped", "rejects"]
+
+MAX_WAIT_SECONDS = 60.0
+_OTHER_PROCESS_POLL_SECONDS = 0.25
+_CANCEL_CONFIRM_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What works on runs: opened with the first request that is about runs."""
+
+    store: RunStore
+    executor: RunExecutor
+    leases: LeaseWatch
+
+
+class LumeService:
+    """Runs of flow versions, over one home.
+
+    The home is made, and the store opened, with the first request that is about runs: who only reads flow versions
+    writes nothing.
+
+    Args:
+        settings: The home, the flows, and how much of the machine the engine may use.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self._flows = FlowCatalog(settings.flows)
+        self._files = RunFiles(settings)
+        self._changes = RunChanges()
+        self._opening = threading.Lock()
+        self._opened: _Work | None = None
+
+    @property
+    def _work(self) -> _Work:
+        with self._opening:
+            if self._opened is None:
+                store = RunStore(self.settings.database_url)
+                executor = RunExecutor(self.settings, store, self._files, self._changes.notify)
+                self._opened = _Work(
+                    store, executor, LeaseWatch(store, executor.owner, self.settings.lease_seconds)
+                )
+                self._files.sweep(self._is_abandoned(store))
+            return self._opened
+
+    def flows(self) -> FlowList:
+        """All flows with their versions."""
+        return FlowList(
+            items=[Flow(name=name, versions=found) for name, found in self._flows.versions().items()]
+        )
+
+    def flow_version(self, flow_version: str) -> FlowVersionInfo:
+        """One flow version.
+
+        Raises:
+            InvalidRequestError: The name is not of the form NAME:vN, or the file is not a valid flow version.
+            NotFoundError: There is none of this name.
+        """
+        flow = self._flows.load(flow_version)
+        return FlowVersionInfo(
+            name=flow.name,
+            version=flow.version,
+            flow_version=flow.flow_version,
+            description=flow.description,
+            fingerprint=flow.fingerprint,
+            target_schema=flow.target_schema,
+            lineage=flow.lineage,
+            source=flow.source.model_dump(mode="json"),
+            mapper={field: entry.model_dump(mode="json") for field, entry in flow.mapper.items()},
+        )
+
+    def create_run(self, request: CreateRun, idempotency_key: str | None = None) -> tuple[Run, bool]:
+        """Starts a run of a batch, or answers with the one under way.
+
+        Returns:
+            The run, and whether this call started it.
+
+        Raises:
+            AlreadySucceededError: The batch was mapped before, and `force_rerun` is not set.
+            FlowChangedError: The file of the flow version was edited after its first use.
+            IdempotencyKeyReusedError: The key belongs to another request.
+            InvalidRequestError: The flow version's name or file is not valid.
+            NotFoundError: There is no such flow version.
+            UnavailableError: The home or its store cannot be used.
+        """
+        flow = self._flows.load(request.flow_version)
+        self._sweep_lost()
+        record, created = self._work.store.create(
+            NewRun(request.flow_version, request.source_path, request.force_rerun, request.run_metadata),
+            fingerprint=flow.fingerprint,
+            owner=self._work.executor.owner,
+            idempotency_key=idempotency_key,
+        )
+        if created:
+            self._work.executor.submit(record, flow)
+        return self._document(record), created
+
+    def run(self, run_id: str) -> Run:
+        """One run, as it stands.
+
+        Raises:
+            NotFoundError: There is none of this id.
+        """
+        return self._document(self._work.store.get(run_id))
+
+    async def wait_for_run(self, run_id: str, seconds: float, until: Literal["change", "final"]) -> Run:
+        """One run, as soon as its status has changed (or is final), at the latest after `seconds`.
+
+        Raises:
+            NotFoundError: There is none of this id.
+        """
+        deadline = time.monotonic() + min(seconds, MAX_WAIT_SECONDS)
+        with self._changes.listen(run_id) as changed:
+            run = first = await asyncio.to_thread(self._work.store.get, run_id)
+            while not run.status.is_final and (until == "final" or run.status is first.status):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                await _wait(changed, min(left, _OTHER_PROCESS_POLL_SECONDS))
+                await asyncio.to_thread(self._sweep_lost)
+                run = await asyncio.to_thread(self._work.store.get, run_id)
+        return self._document(run)
+
+    def runs(
+        self,
+        *,
+        flow_version: str | None,
+        source_path: str | None,
+        statuses: Sequence[RunStatus],
+        page: int,
+        size: int,
+    ) -> Page[Run]:
+        """A page of the runs that match, newest first."""
+        self._sweep_lost()
+        records, total = self._work.store.find(
+            flow_version=flow_version, source_path=source_path, statuses=statuses, page=page, size=size
+        )
+        return _page([self._document(record) for record in records], total, page, size)
+
+    def results(self, run_id: str, kind: ResultKind, page: int, size: int) -> Page[dict[str, Any]]:
+        """A page of what a run wrote, in the order of the source.
+
+        Raises:
+            NotFoundError: There is no such run.
+            NotReadyError: The run has not ended, or ended without results.
+        """
+        record = self._work.store.get(run_id)
+        if record.outcome is None:
+            raise NotReadyError(
+                f"run {run_id} is {record.status.value} and has no results"
+                + (f": {record.error_message}" if record.error_message else " yet; wait for its end"),
+                run_id=run_id,
+            )
+        file, counted = (MAPPED, "mapped") if kind == "mapped" else (REJECTS, "rejected")
+        total = int(record.outcome["rows"][counted])
+        path = self._files.path(run_id, file)
+        if not path.is_file():
+            raise UnavailableError(f"the file {path} of run {run_id} is gone; force a rerun of its batch")
+        items = self._work.executor.engine.results_page(path, (page - 1) * size, size)
+        return _page(items, total, page, size)
+
+    async def cancel(self, run_id: str) -> Run:
+        """Cancels a run, and waits a short while for it to end. A run that has ended is left as it is.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        await asyncio.to_thread(self._work.store.get, run_id)
+        await asyncio.to_thread(self._work.store.request_cancel, run_id)
+        self._work.executor.cancel(run_id)
+        return await self.wait_for_run(run_id, _CANCEL_CONFIRM_SECONDS, "final")
+
+    def close(self) -> None:
+        """Ends the runs of this process as cancelled, and closes the store."""
+        with self._opening:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.executor.close()
+            opened.store.close()
+
+    def _sweep_lost(self) -> None:
+        for run_id in self._work.leases.observe():
+            self._files.discard(run_id)
+            self._changes.notify(run_id)
+
+    @staticmethod
+    def _is_abandoned(store: RunStore) -> Callable[[str], bool]:
+        def is_abandoned(run_id: str) -> bool:
+            try:
+                return store.get(run_id).status.is_final
+            except NotFoundError:
+                return False
+
+        return is_abandoned
+
+    def _document(self, record: RunRecord) -> Run:
+        outcome = dict(record.outcome or {})
+        return Run(
+            id=record.id,
+            flow_version=record.flow_version,
+            source_path=record.source_path,
+            status=record.status.value,
+            metadata=RunMetadata(
+                run=RunInfo(
+                    run_id=record.id,
+                    flow_version=record.flow_version,
+                    source_path=record.source_path,
+                    status=record.status.value,
+                    created_at=record.created_at,
+                    started_at=record.started_at,
+                    finished_at=record.finished_at,
+                    duration_seconds=_seconds_between(record.started_at, record.finished_at),
+                    forced=record.forced,
+                ),
+                mapper=MapperInfo(
+                    version=record.flow_version.partition(":")[2], fingerprint=record.fingerprint
+                ),
+                rows=outcome.get("rows"),
+                validation=outcome.get("validation"),
+                source=outcome.get("source"),
+                performance=outcome.get("performance"),
+                target_locations=self._locations(record) if outcome else None,
+                checksums=outcome.get("checksums"),
+                error_message=record.error_message,
+                run_metadata=dict(record.run_metadata),
+            ),
+        )
+
+    def _locations(self, record: RunRecord) -> TargetLocations:
+        mapped = str(self._files.path(record.id, MAPPED)) if record.status.has_succeeded else None
+        return TargetLocations(mapped=mapped, rejects=str(self._files.path(record.id, REJECTS)))
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except asyncio.TimeoutError:
+        return
+    event.clear()
+
+
+def _page(items: list[Any], total: int, page: int, size: int) -> Page[Any]:
+    return Page(items=items, total=total, page=page, size=size, pages=math.ceil(total / size))
+
+
+def _seconds_between(start: str | None, end: str | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return (_parse(end) - _parse(start)).total_seconds()
+
+
+def _parse(time_text: str) -> datetime:
+    return datetime.strptime(time_text, "%Y-%m-%dT%H:%M:%S.%f%z")
