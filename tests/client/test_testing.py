@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+import pytest
+
+from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
+
+ORDER = {"flow_version": "f:v1", "source_path": "s"}
+
+
+def statuses(lume: ScriptedLume, run_id: str, count: int) -> list[str]:
+    return [httpx.get(f"{lume.url}/v1/runs/{run_id}").json()["status"] for _ in range(count)]
+
+
+def test_stages_are_counted_in_requests() -> None:
+    with ScriptedLume(RunScript(["CREATED", Stage("RUNNING", polls=2), "SUCCEEDED"])) as lume:
+        seen = statuses(lume, lume.add_run(), 5)
+    assert seen == ["CREATED", "RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_stages_are_timed() -> None:
+    with ScriptedLume(RunScript([Stage("RUNNING", seconds=0.05), "SUCCEEDED"])) as lume:
+        run_id = lume.add_run()
+        assert statuses(lume, run_id, 1) == ["RUNNING"]
+        time.sleep(0.06)
+        assert statuses(lume, run_id, 1) == ["SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("until", "status"), [("change", "TRANSFORMING"), ("final", "SUCCEEDED")])
+def test_a_request_is_held_until_what_it_asks_for(until: str, status: str) -> None:
+    stages = [Stage("PENDING", seconds=0.05), Stage("TRANSFORMING", seconds=0.05), "SUCCEEDED"]
+    with ScriptedLume(RunScript(stages)) as lume:
+        answer = httpx.get(f"{lume.url}/v1/runs/{lume.add_run()}", params={"wait": 5, "until": until})
+    assert answer.json()["status"] == status
+    assert answer.headers["preference-applied"] == "wait=5"
+
+
+def test_a_hold_ends_when_its_seconds_are_over_or_the_run_is_cancelled() -> None:
+    with ScriptedLume(RunScript([Stage("RUNNING", seconds=60), "SUCCEEDED"])) as lume:
+        url = f"{lume.url}/v1/runs/{lume.add_run()}"
+        assert httpx.get(url, params={"wait": "0.05", "until": "final"}).json()["status"] == "RUNNING"
+        timer = threading.Timer(0.05, httpx.post, [f"{url}/cancel"])
+        timer.start()
+        assert httpx.get(url, params={"wait": 5, "until": "final"}).json()["status"] == "FAILED"
+        timer.join()
+
+
+def test_without_long_poll_nothing_is_held_or_promised() -> None:
+    with ScriptedLume(RunScript([Stage("RUNNING", seconds=60), "SUCCEEDED"]), long_poll=False) as lume:
+        answer = httpx.get(f"{lume.url}/v1/runs/{lume.add_run()}", params={"wait": 5})
+    assert "preference-applied" not in answer.headers
+
+
+@pytest.mark.parametrize(("heeds", "second"), [(True, 200), (False, 201)])
+def test_idempotency_keys(heeds: bool, second: int) -> None:
+    with ScriptedLume(RunScript(["SUCCEEDED"]), idempotency_keys=heeds) as lume:
+        order = {**ORDER, "force_rerun": True}
+        codes = [
+            httpx.post(f"{lume.url}/v1/runs", json=order, headers={"idempotency-key": "k"}).status_code
+            for _ in range(2)
+        ]
+        assert codes == [201, second]
+        assert len(lume.run_ids) == (1 if heeds else 2)
+        if heeds:
+            other = httpx.post(f"{lume.url}/v1/runs", json=ORDER, headers={"idempotency-key": "k"})
+            assert other.json()["type"] == "urn:lume:problem:idempotency-key-reused"
+
+
+def test_a_failed_batch_may_run_again() -> None:
+    with ScriptedLume(RunScript(["CRASHED"])) as lume:
+        codes = [httpx.post(f"{lume.url}/v1/runs", json=ORDER).status_code for _ in range(2)]
+    assert codes == [201, 201]
+
+
+def test_faults_hit_the_requests_they_are_meant_for() -> None:
+    with ScriptedLume() as lume:
+        lume.inject(Fault.status(503), method="POST", path="/v1/runs")
+        lume.inject(Fault.html(), path="/healthz")
+        lume.inject(Fault.slow(0.05), path="/flows")
+        assert httpx.get(f"{lume.url}/v1/runs").status_code == 200
+        assert httpx.post(f"{lume.url}/v1/runs", json=ORDER).status_code == 503
+        assert lume.run_ids == []
+        assert "text/html" in httpx.get(f"{lume.url}/healthz").headers["content-type"]
+        assert httpx.get(f"{lume.url}/v1/flows").elapsed.total_seconds() >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("fault", "runs"), [(Fault.reset(), 0), (Fault.lost_answer(), 1), (Fault.half_body(), 1)]
+)
+def test_broken_connections(fault: Fault, runs: int) -> None:
+    with ScriptedLume() as lume:
+        lume.inject(fault)
+        with pytest.raises(httpx.TransportError):
+            httpx.post(f"{lume.url}/v1/runs", json=ORDER)
+        assert len(lume.run_ids) == runs
+
+
+def test_requests_are_recorded() -> None:
+    with ScriptedLume() as lume:
+        httpx.post(f"{lume.url}/v1/runs?x=1", json=ORDER, headers={"X-Mine": "yes"})
+        httpx.get(f"{lume.url}/healthz")
+        (request,) = lume.asked("POST")
+    assert (request.path, request.query, request.body) == ("/v1/runs", {"x": "1"}, ORDER)
+    assert request.headers["x-mine"] == "yes"
+
+
+def test_an_order_without_a_batch_is_refused() -> None:
+    with ScriptedLume() as lume:
+        assert httpx.post(f"{lume.url}/v1/runs", json={}).status_code == 422
