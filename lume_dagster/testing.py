@@ -274,7 +274,7 @@ class ScriptedLume:
                     answer = self._create_answer(request)
             case ("GET", "v1", "runs"):
                 wanted = {n: v for n, v in request.query.items() if n not in ("page", "size")}
-                views = [self._view(run) for run in reversed(self._runs.values())]
+                views = [self._view(run) for run in reversed(list(self._runs.values()))]
                 answer = _page([v for v in views if wanted.items() <= v.items()], request.query)
             case ("GET", "v1", "runs", run_id) if run_id in self._runs:
                 answer = self._status_answer(self._runs[run_id], request.query)
@@ -393,16 +393,10 @@ def _handler_of(lume: ScriptedLume) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # One packet an answer: two would wait for each other's acknowledgement.
 
-        def do_GET(self) -> None:
-            self._exchange()
-
-        def do_POST(self) -> None:
-            self._exchange()
-
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: requests are recorded."""
 
-        def _exchange(self) -> None:
+        def do_GET(self) -> None:
             url = urlsplit(self.path)
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -431,5 +425,8 @@ def _handler_of(lume: ScriptedLume) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(answer.body[: len(answer.body) // 2])
             else:
                 self.wfile.write(answer.body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
     return Handler

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _ALREADY_SUCCEEDED = "urn:lume:problem:already-succeeded"
 _EXCERPT_LENGTH = 200
+_TEXT_LENGTH = 2_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def read_answer(
             return record
     raise ApiError(
         f"{request.method} {request.url} answered {_status_line(reply)}, which cannot be used "
-        f"({redact.text(why)}). Is base_url the address of a Lume? It sent {redact.excerpt(reply.body)}",
+        f"({redact.text(why)[:_EXCERPT_LENGTH]}). Is base_url the address of a Lume? "
+        f"It sent {redact.excerpt(reply.body)}",
         status_code=reply.status_code,
         method=request.method,
         url=request.url,
@@ -101,15 +103,20 @@ def error_of(reply: HttpReply, request: HttpRequest, redact: Redactor) -> ApiErr
     if 300 <= reply.status_code < 400:
         return ApiError(
             f"{request.method} {request.url} answered {_status_line(reply)}: a redirect"
-            f"{_target_of(reply, request)}. Redirects are not followed, so that the API key goes to no other "
-            "place; set base_url to the address to use.",
+            f"{redact.text(_target_of(reply, request))}. Redirects are not followed, so that the API "
+            "key goes to no other place; set base_url to the address to use.",
             status_code=reply.status_code,
             method=request.method,
             url=request.url,
         )
     problem = read_problem(reply, redact)
-    said = ": ".join(part for part in (problem.title, problem.detail) if part)
-    message = f"{request.method} {request.url} answered {_status_line(reply)}: {said.rstrip('.')}."
+    title = "" if problem.title == _reason(reply) else problem.title
+    said = [
+        f"{request.method} {request.url} answered {_status_line(reply)}",
+        title,
+        problem.detail.rstrip("."),
+    ]
+    message = ": ".join(part for part in said if part) + "."
     kind: type[ApiError] = ApiError
     if reply.status_code in (401, 403):
         kind = AuthenticationError
@@ -138,7 +145,7 @@ def read_problem(reply: HttpReply, redact: Redactor) -> Problem:
 
     def text(name: str, default: str = "") -> str:
         value = body.pop(name, None)
-        return value if isinstance(value, str) else default
+        return value[:_TEXT_LENGTH] if isinstance(value, str) else default
 
     kind, title, detail = text("type", "about:blank"), text("title"), text("detail")
     body.pop("status", None)

@@ -135,7 +135,7 @@ class LumeClient:
             timeout: Seconds to wait.
             poll_interval: Seconds between polls. None asks Lume to hold the request until there is news,
                 and polls with growing pauses where it does not offer that.
-            on_status: Called with the run whenever its status is another than before.
+            on_status: Called with the run at the first look, and whenever its status has changed.
 
         Raises:
             RunTimeoutError: The run is still active after ``timeout``. It goes on in Lume.

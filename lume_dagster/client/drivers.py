@@ -21,6 +21,9 @@ from lume_dagster.client.settings import ClientSettings
 
 T = TypeVar("T")
 
+# Each wait holds a connection: with a limit, many waits would keep a create or a cancel waiting.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
 
 def standing_headers(api_key: str | None) -> dict[str, str]:
     """The headers of every request."""
@@ -69,7 +72,7 @@ class SyncDriver:
         self, api_key: str | None, settings: ClientSettings, transport: httpx.BaseTransport | None
     ) -> None:
         self._settings = settings
-        self._http = httpx.Client(headers=standing_headers(api_key), transport=transport)
+        self._http = httpx.Client(headers=standing_headers(api_key), limits=_LIMITS, transport=transport)
 
     def run(self, operation: Operation[T]) -> T:
         """Perform an operation and return what it ends in."""
@@ -117,7 +120,7 @@ class AsyncDriver:
         self, api_key: str | None, settings: ClientSettings, transport: httpx.AsyncBaseTransport | None
     ) -> None:
         self._settings = settings
-        self._http = httpx.AsyncClient(headers=standing_headers(api_key), transport=transport)
+        self._http = httpx.AsyncClient(headers=standing_headers(api_key), limits=_LIMITS, transport=transport)
 
     async def run(self, operation: Operation[T]) -> T:
         """Perform an operation and return what it ends in."""

@@ -90,7 +90,7 @@ _Members = Annotated[dict[str, Any], BeforeValidator(_empty_if_none)]
 
 
 class Record(BaseModel):
-    """Base of the records: frozen, and deaf to members it does not know."""
+    """Base of the records: frozen, and members it does not know are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

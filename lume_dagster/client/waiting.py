@@ -45,7 +45,7 @@ def wait_until_final(
         settings: Hold of a long poll, pauses between polls.
         timeout: Seconds to wait. The run is asked for at least once, and once more when they are over.
         poll_interval: Seconds between polls. None means a long poll or backoff.
-        on_status: Called with the run whenever its status is another than before.
+        on_status: Called with the run at the first look, and whenever its status has changed.
 
     Raises:
         RunTimeoutError: The run was still active after ``timeout``.

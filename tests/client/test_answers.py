@@ -127,6 +127,14 @@ def test_an_error_body_of_any_shape_is_borne(body: Any) -> None:
     assert error.problem.title == "Not Found"
 
 
+def test_an_error_without_words_is_told_once() -> None:
+    assert str(error_of(reply(404, b""), ASKED, Redactor())) == f"GET {ASKED.url} answered 404 Not Found."
+
+
+def test_the_words_of_an_error_have_an_end() -> None:
+    assert len(str(error_of(reply(422, {"title": "No", "detail": "x" * 10_000}), ASKED, Redactor()))) < 2_200
+
+
 @pytest.mark.parametrize("pad", [0, 180, 195])
 def test_a_key_that_an_answer_echoes_is_not_shown(pad: int) -> None:
     page = b"x" * pad + b"lume-api-key: s3cret-key" + b"y" * 300

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -124,6 +124,7 @@ json_values = st.recursive(
 members = ["run", "mapper", "rows", "validation", "performance", "source", "target_locations", "run_metadata"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(metadata=st.dictionaries(st.sampled_from([*members, "error_message"]), json_values))
 def test_metadata_of_any_shape_never_raises(metadata: dict[str, Any]) -> None:
     run = run_of("FAILED", **metadata)
