@@ -1,0 +1,317 @@
+"""Read a CSV file into a stage, with the exact number of each record and the raw text of each bad line."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import secrets
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from lume_dagster.engine.document import SourceSpec
+from lume_dagster.engine.errors import BatchError
+from lume_dagster.engine.stage import (
+    Cancel,
+    StageInfo,
+    StageWriter,
+    check_cancel,
+    compare_columns,
+    writing_stage,
+)
+
+_BLOCK = 4 * 1024 * 1024
+_CHUNK = 1024 * 1024
+_MAX_HEADER = 1024 * 1024
+_BOM = codecs.BOM_UTF8
+_OTHER_DELIMITERS = ";\t|,"
+
+
+class _Utf8Stream(io.RawIOBase):
+    """The bytes of a text file as UTF-8 without a byte order mark; knows where bytes are not what they should be."""
+
+    def __init__(self, file: BinaryIO, path: str, encoding: str, cancel: Cancel | None) -> None:
+        self._file = file
+        self._path = path
+        self._encoding = encoding
+        self._passes = encoding == "utf-8"
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._cancel = cancel
+        self._at_start = True
+        self._pending = False
+        self.lines = 0
+        self.bytes_read = 0
+
+    def chunk(self) -> bytes:
+        """The next piece; empty at the end.
+
+        Raises:
+            BatchError: Bytes that are no text in the encoding.
+            CancelledError: The caller's flag is set.
+        """
+        while True:
+            check_cancel(self._cancel)
+            raw = self._file.read(_CHUNK)
+            text = self._decoded(raw)
+            self.bytes_read += len(raw)
+            if self._at_start and text:
+                self._at_start = False
+                text = text.removeprefix(_BOM)
+            if text or not raw:
+                self.lines += text.count(b"\n")
+                return text
+
+    def _decoded(self, raw: bytes) -> bytes:
+        if self._passes and not self._pending and raw.isascii():
+            return raw
+        try:
+            text = self._decoder.decode(raw, final=not raw)
+        except UnicodeDecodeError as error:
+            raise self._undecodable(raw, error) from error
+        encoded = text.encode("utf-8", "surrogatepass")
+        self._pending = bool(self._decoder.getstate()[0])
+        return encoded
+
+    def _undecodable(self, raw: bytes, error: UnicodeDecodeError) -> BatchError:
+        before = self.bytes_read + len(raw) - len(error.object)  # the decoder had kept back some bytes
+        line = self.lines + bytes(error.object[: error.start]).count(b"\n") + 1
+        start = bytes(error.object[:2])
+        if before + error.start <= 1 and start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            remedy = "the file starts like UTF-16: set source.encoding: utf-16"
+        elif self._passes:
+            remedy = (
+                "set source.encoding to the file's encoding, for example source.encoding: latin-1 or cp1252"
+            )
+        else:
+            remedy = "set source.encoding to the file's encoding"
+        byte = error.object[error.start]
+        return BatchError(
+            f"{self._path}, line {line}, byte offset {before + error.start}: "
+            f"the byte 0x{byte:02x} is no {self._encoding} text; {remedy}"
+        )
+
+
+@dataclass
+class _Unparsable:
+    """The lines that pyarrow could not make records of, as it meets them."""
+
+    found: list[tuple[int, str, str]] = field(default_factory=list)
+    total: int = 0
+    end: str = ""
+
+    def __call__(self, row: pc.InvalidRow) -> str:
+        text = row.text
+        if text.endswith(self.end):
+            text = text[: -len(self.end)]
+            if text == "":
+                return "skip"
+            reason = "a quote that is opened in this record is never closed"
+        else:
+            more = "more" if row.actual_columns > row.expected_columns else "fewer"
+            reason = (
+                f"{more} fields than the header: {row.actual_columns} where it has {row.expected_columns}"
+            )
+        self.found.append((row.number, text, reason))
+        self.total += 1
+        return "skip"
+
+
+class _Input(io.RawIOBase):
+    """What pyarrow reads: the records after the header, then an end mark.
+
+    The end mark closes an open quote and has too many fields, so it always comes back as a line that cannot be
+    parsed: alone if the file ended well, else with the text of the record whose quote was never closed.
+    """
+
+    def __init__(self, stream: _Utf8Stream, start: bytes, end: bytes) -> None:
+        self._stream = stream
+        self._buffer = start
+        self._end: bytes | None = end
+        self.error: BaseException | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes; exceptions are kept too, as they do not come through pyarrow as they are."""
+        try:
+            while len(self._buffer) < size or size < 0:
+                piece = self._stream.chunk()
+                if not piece:
+                    if self._end is None:
+                        break
+                    piece, self._end = self._end, None
+                self._buffer += piece
+        except BaseException as error:
+            self.error = error
+            raise
+        if size < 0:
+            size = len(self._buffer)
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+
+def stage_csv(
+    path: str, source: SourceSpec, flow_columns: tuple[str, ...], stage: Path, cancel: Cancel | None
+) -> tuple[StageInfo, tuple[str, ...], tuple[str, ...]]:
+    """Read a CSV file into a stage.
+
+    Args:
+        path: The file.
+        source: How to read it.
+        flow_columns: The columns the flow reads.
+        stage: Where to write the stage.
+        cancel: Stops the work between two blocks.
+
+    Returns:
+        What the stage holds, and the columns that are missing and unexpected.
+
+    Raises:
+        BatchError: The file is not what the flow says.
+        EngineError: The stage cannot be written.
+        CancelledError: The caller's flag is set.
+    """
+    with Path(path).open("rb") as file:
+        stream = _Utf8Stream(file, path, source.encoding, cancel)
+        columns, rest = _header(stream, path, source)
+        missing, unexpected = _columns(path, columns, flow_columns, source)
+        with writing_stage(stage, len(columns)) as writer:
+            unparsable = _copy(stream, rest, path, source, len(columns), writer)
+            info = StageInfo(columns, "csv", source.encoding, writer.rows, unparsable, stream.bytes_read)
+            if not info.rows and not source.allow_empty:
+                raise BatchError(
+                    f"{path}: there is a header and no record after it; set source.allow_empty: true "
+                    "if that can be"
+                )
+            writer.finish(info)
+    return info, missing, unexpected
+
+
+def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[str, ...], bytes]:
+    """The names of the columns, and the bytes that were read beyond them."""
+    text = stream.chunk()
+    if not text:
+        raise BatchError(f"{path}: the file is empty, there is not even a header")
+    while (end := _end_of_record(text)) is None:
+        piece = stream.chunk()
+        if len(text) > _MAX_HEADER:
+            raise BatchError(
+                f"{path}: the header does not end within {_MAX_HEADER} bytes; is a quote left open?"
+            )
+        if not piece:
+            end = len(text)
+            break
+        text += piece
+    line = text[:end].decode("utf-8", "surrogatepass").strip("\r\n")
+    if not line:
+        raise BatchError(f"{path}: there is no header, the file holds blank lines only")
+    csv.field_size_limit(max(csv.field_size_limit(), 2 * _MAX_HEADER))
+    names = next(csv.reader([line], delimiter=source.delimiter))
+    return tuple(names), text[end:]
+
+
+def _end_of_record(text: bytes) -> int | None:
+    """Where the first record that is not blank ends, its line break included; None if it does not."""
+    quoted = False
+    seen = False
+    for at, byte in enumerate(text):
+        if byte == 0x22:
+            quoted, seen = not quoted, True
+        elif byte in (0x0A, 0x0D) and not quoted:
+            if seen:
+                if byte == 0x0D and at + 1 == len(text):
+                    return None
+                return at + 2 if text[at : at + 2] == b"\r\n" else at + 1
+        else:
+            seen = True
+    return None
+
+
+def _columns(
+    path: str, columns: tuple[str, ...], flow_columns: tuple[str, ...], source: SourceSpec
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    for name in columns:
+        if columns.count(name) > 1:
+            raise BatchError(
+                f"{path}, line 1: the header names the column {name!r} more than once; rename one"
+            )
+    if len(columns) == 1 and columns[0] not in flow_columns:
+        for delimiter in _OTHER_DELIMITERS:
+            if delimiter != source.delimiter and delimiter in columns[0]:
+                written = "\\t" if delimiter == "\t" else delimiter
+                raise BatchError(
+                    f"{path}, line 1: the header is one field with {source.delimiter!r} as the delimiter, "
+                    f'but looks split by {delimiter!r}; set source.delimiter: "{written}"'
+                )
+    return compare_columns(path, columns, flow_columns, source.optional)
+
+
+def _copy(
+    stream: _Utf8Stream, start: bytes, path: str, source: SourceSpec, width: int, writer: StageWriter
+) -> int:
+    """Write the records to the stage; returns how many cannot be parsed."""
+    mark = f'{secrets.token_hex(16)}"' + source.delimiter * width
+    unparsable = _Unparsable(end=mark)
+    data = _Input(stream, start, f"\n{mark}\n".encode())
+    names = [f"c{index}" for index in range(width)]
+    number = 0
+    try:
+        reader = pc.open_csv(
+            pa.PythonFile(data, mode="r"),
+            read_options=pc.ReadOptions(use_threads=False, column_names=names, block_size=_BLOCK),
+            parse_options=pc.ParseOptions(
+                delimiter=source.delimiter, newlines_in_values=True, invalid_row_handler=unparsable
+            ),
+            convert_options=pc.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        )
+        for batch in reader:
+            number = _write_batch(batch, number, unparsable, writer)
+    except pa.ArrowInvalid as error:
+        if data.error is not None:
+            raise data.error from None
+        if "straddling" in str(error):
+            raise BatchError(
+                f"{path}: record {number + 1} or one soon after it does not end within {_BLOCK >> 20} MB; "
+                "is a quote opened there and never closed?"
+            ) from error
+        raise BatchError(f"{path}: cannot be read as CSV after record {number}: {error}") from error
+    if unparsable.found:
+        empty = [pa.array([], pa.string())] * width
+        writer.write_mixed(pa.array([], pa.int64()), empty, unparsable.found)
+    return unparsable.total
+
+
+def _write_batch(batch: pa.RecordBatch, number: int, unparsable: _Unparsable, writer: StageWriter) -> int:
+    """Write one batch; returns the number of the last record that is written."""
+    numbers, bad = _numbers(batch.num_rows, number, unparsable)
+    if bad:
+        writer.write_mixed(pa.array(numbers, pa.int64()), batch.columns, bad)
+    elif batch.num_rows:
+        writer.write(pa.array(numbers, pa.int64()), batch.columns)
+    return number + batch.num_rows + len(bad)
+
+
+def _numbers(
+    rows: int, number: int, unparsable: _Unparsable
+) -> tuple[range | list[int], list[tuple[int, str, str]]]:
+    """The numbers of a batch's rows: those that no unparsable line took; and the lines that lie between them."""
+    bad = []
+    last = number + rows
+    while unparsable.found and unparsable.found[0][0] <= last:
+        bad.append(unparsable.found.pop(0))
+        last += 1
+    if not bad:
+        return range(number + 1, last + 1), bad
+    taken = {line[0] for line in bad}
+    return [candidate for candidate in range(number + 1, last + 1) if candidate not in taken], bad

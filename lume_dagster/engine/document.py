@@ -1,0 +1,314 @@
+"""The flow file as its author writes it: pydantic models, one a place in the file.
+
+These models only say what may be written. What it means together (does the column's type fit, is there a cycle)
+is decided where the plan is made.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
+from pydantic import Tag as PydanticTag
+from pydantic import field_validator, model_validator
+
+TAG = "operation:"
+"""Prefix of the union tags, so that they can be told from real keys in the place of an error."""
+
+Scalar = Union[StrictStr, StrictBool, StrictInt, StrictFloat]
+Formats = Annotated[
+    list[StrictStr], Field(min_length=1, description="strptime formats, tried in this order.")
+]
+
+
+def _tag(name: str) -> PydanticTag:
+    return PydanticTag(TAG + name)
+
+
+class Part(BaseModel):
+    """A piece of a flow file: unknown keys are refused, and it never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class TargetRef(Part):
+    """The value of another target field."""
+
+    target: StrictStr = Field(description="Name of the target field.")
+
+
+class TextPart(Part):
+    """A fixed text."""
+
+    text: StrictStr
+
+
+def _ref_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return TAG + "column"
+    if isinstance(value, TargetRef) or (isinstance(value, dict) and "text" not in value):
+        return TAG + "target"
+    return TAG + "text"
+
+
+Ref = Annotated[
+    Union[Annotated[StrictStr, _tag("column")], Annotated[TargetRef, _tag("target")]],
+    Discriminator(lambda value: TAG + "column" if isinstance(value, str) else TAG + "target"),
+]
+"""A source column by its name, or `{target: field}`."""
+
+ConcatPart = Annotated[
+    Union[
+        Annotated[StrictStr, _tag("column")],
+        Annotated[TargetRef, _tag("target")],
+        Annotated[TextPart, _tag("text")],
+    ],
+    Discriminator(_ref_kind),
+]
+
+
+class SourceSpec(Part):
+    """How to read a batch. All of it is optional."""
+
+    format: Literal["csv", "parquet"] | None = Field(
+        None, description="csv or parquet; taken from the file's extension if it is not given."
+    )
+    delimiter: StrictStr = Field(",", description="The one character between two fields of a CSV line.")
+    encoding: StrictStr = Field("utf-8", description="The text encoding of a CSV file, by its Python name.")
+    null_values: list[StrictStr] = Field(
+        [""], description="Texts that mean that a value is absent, whether quoted or not."
+    )
+    optional: list[StrictStr] = Field(
+        [], description="Columns the mapper reads that a batch may lack; they count as absent then."
+    )
+    allow_empty: StrictBool = Field(False, description="Accept a batch without any record.")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if len(value) != 1 or not value.isascii() or value in '"\r\n':
+            raise ValueError("must be one ASCII character that is neither a quote nor a line break")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            info = codecs.lookup(value)
+            b"".decode(value)
+        except (LookupError, ValueError) as error:
+            raise ValueError(f"{value!r} is not a text encoding; examples: utf-8, latin-1, cp1252") from error
+        return info.name
+
+
+class Entry(Part):
+    """The rule for one target field."""
+
+    default: Scalar | None = Field(None, description="Used where the input is absent.")
+
+
+class ExtractEntry(Entry):
+    """Take one value as it is."""
+
+    operation: ClassVar[str] = "extract"
+    extract: Ref
+
+
+class ConstantEntry(Part):
+    """The same value in every record; null for a field that stays empty."""
+
+    operation: ClassVar[str] = "constant"
+    constant: Scalar | None
+
+
+class LookupSpec(Part):
+    """A table from source values to target values."""
+
+    from_: Ref = Field(alias="from")
+    table: dict[str, Scalar] | None = Field(None, description="Source value: target value.")
+    file: StrictStr | None = Field(
+        None, description="A CSV file beside the flow file, with the columns key and value."
+    )
+    on_miss: Literal["reject", "null", "default"] = Field(
+        "reject", description="What becomes of a value that is not in the table."
+    )
+
+    @field_validator("on_miss", mode="before")
+    @classmethod
+    def _null(cls, value: Any) -> Any:
+        return "null" if value is None else value
+
+    @model_validator(mode="after")
+    def _one_table(self) -> LookupSpec:
+        if (self.table is None) == (self.file is None):
+            raise ValueError("needs either table or file")
+        return self
+
+
+class LookupEntry(Entry):
+    """Translate a value by a table."""
+
+    operation: ClassVar[str] = "lookup"
+    lookup: LookupSpec
+
+    @model_validator(mode="after")
+    def _default_given(self) -> LookupEntry:
+        if self.lookup.on_miss == "default" and self.default is None:
+            raise ValueError("on_miss: default needs a default beside lookup")
+        return self
+
+
+class ConcatEntry(Entry):
+    """Join texts; where one part is absent, the whole is."""
+
+    operation: ClassVar[str] = "concat"
+    concat: Annotated[list[ConcatPart], Field(min_length=1)]
+    separator: StrictStr = ""
+
+
+class FormatsSpec(Part):
+    """Read a text by formats; the first that fits decides."""
+
+    from_: Ref = Field(alias="from")
+    formats: Formats
+
+
+class DatePartsSpec(Part):
+    """A day from three numbers."""
+
+    year: Ref
+    month: Ref
+    day: Ref
+
+
+class ClockSpec(DatePartsSpec):
+    """A moment from a day and a clock reading such as 517 for 05:17; 2400 is the next midnight."""
+
+    hhmm: Ref
+    not_before: StrictStr | None = Field(
+        None,
+        description="A target field. The day is moved so that the moment lies in the 24 hours that start at this "
+        "field's value less the tolerance.",
+    )
+    tolerance_minutes: Annotated[StrictInt, Field(ge=0, lt=24 * 60)] = 0
+
+
+class HhmmSpec(Part):
+    """A time of day from a clock reading such as 517 for 05:17; 2400 is 00:00."""
+
+    hhmm: Ref
+
+
+def _either(name: str) -> Discriminator:
+    return Discriminator(
+        lambda value: (
+            TAG + "formats"
+            if isinstance(value, FormatsSpec)
+            or (isinstance(value, dict) and ("from" in value or "formats" in value))
+            else TAG + name
+        )
+    )
+
+
+class DateEntry(Entry):
+    """A date from a text or from numbers."""
+
+    operation: ClassVar[str] = "date"
+    date: Annotated[
+        Union[Annotated[FormatsSpec, _tag("formats")], Annotated[DatePartsSpec, _tag("parts")]],
+        _either("parts"),
+    ]
+
+
+class DateTimeEntry(Entry):
+    """A moment from a text or from numbers."""
+
+    operation: ClassVar[str] = "datetime"
+    datetime: Annotated[
+        Union[Annotated[FormatsSpec, _tag("formats")], Annotated[ClockSpec, _tag("clock")]], _either("clock")
+    ]
+
+
+class TimeEntry(Entry):
+    """A time of day from a text or from a clock reading."""
+
+    operation: ClassVar[str] = "time"
+    time: Annotated[
+        Union[Annotated[FormatsSpec, _tag("formats")], Annotated[HhmmSpec, _tag("hhmm")]], _either("hhmm")
+    ]
+
+
+class ExpressionEntry(Entry):
+    """Arithmetic over source columns."""
+
+    operation: ClassVar[str] = "expression"
+    expression: Annotated[
+        StrictStr, Field(description='For example `distance * 1.609344` or `"unit price" * 2`.')
+    ]
+
+
+ENTRIES: tuple[type[Part], ...] = (
+    ExtractEntry,
+    ConstantEntry,
+    LookupEntry,
+    ConcatEntry,
+    DateEntry,
+    DateTimeEntry,
+    TimeEntry,
+    ExpressionEntry,
+)
+OPERATIONS: tuple[str, ...] = tuple(entry.operation for entry in ENTRIES)  # type: ignore[attr-defined]
+
+
+def _operation(value: Any) -> str | None:
+    if isinstance(value, Part):
+        return TAG + str(getattr(value, "operation", ""))
+    if not isinstance(value, dict):
+        return None
+    named = [operation for operation in OPERATIONS if operation in value]
+    return TAG + named[0] if named else None
+
+
+MapperEntry = Annotated[
+    Union[
+        Annotated[ExtractEntry, _tag("extract")],
+        Annotated[ConstantEntry, _tag("constant")],
+        Annotated[LookupEntry, _tag("lookup")],
+        Annotated[ConcatEntry, _tag("concat")],
+        Annotated[DateEntry, _tag("date")],
+        Annotated[DateTimeEntry, _tag("datetime")],
+        Annotated[TimeEntry, _tag("time")],
+        Annotated[ExpressionEntry, _tag("expression")],
+    ],
+    Discriminator(
+        _operation,
+        custom_error_type="operation",
+        custom_error_message=f"no operation that is known; write one of {', '.join(OPERATIONS)}",
+    ),
+]
+
+
+class TargetSpec(Part):
+    """Where and how the results are kept."""
+
+    format: Literal["parquet"] = "parquet"
+
+
+class FlowDocument(Part):
+    """A flow version: one file, `flows/<flow>/v<N>.yaml`, that never changes once it was used."""
+
+    description: StrictStr = ""
+    source: SourceSpec = SourceSpec()
+    target_schema: dict[str, Any] = Field(description="JSON Schema of one target record.")
+    mapper: dict[str, MapperEntry] = Field(description="One entry a target field; its operation is the key.")
+    target: TargetSpec = TargetSpec()

@@ -1,0 +1,327 @@
+"""Compiles a plan to DuckDB statements: layers of projections, each computing what the next one reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lume_dagster.engine import plan as p
+from lume_dagster.engine.duckdb_expressions import SQL_TYPES, ExpressionVisitor, holds, message
+from lume_dagster.engine.errors import ErrorType
+from lume_dagster.engine.schema import TargetField
+from lume_dagster.engine.sql import identifier, literal
+from lume_dagster.engine.values import CAST_RULES, ValueType
+
+ERROR_TYPE = "STRUCT(field VARCHAR, type VARCHAR, message VARCHAR, value VARCHAR)"
+
+
+@dataclass(frozen=True)
+class StageLayout:
+    """What the compiler has to know of a staged batch.
+
+    Attributes:
+        path: The stage, a Parquet file.
+        columns: The source columns; the i-th is `c<i>` in the stage.
+        empty_is_null: An empty text is a null in the stage (CSV, where both look alike).
+    """
+
+    path: str
+    columns: tuple[str, ...]
+    empty_is_null: bool
+
+
+@dataclass(frozen=True)
+class _FieldSql:
+    """The names and conditions by which the state of one field is read."""
+
+    plan: p.FieldPlan
+    blocked: str
+    strikes: tuple[str, ...]
+    result: str
+    value: str
+    no_value: str
+    violations: tuple[str, ...]
+    level: int
+
+
+class DuckDBCompiler:
+    """The statements that map one staged batch.
+
+    Args:
+        plan: The mapping.
+        stage: The batch.
+
+    Rows of the stage are told apart by sets of row numbers, kept as bitstrings in the session variables
+    `rejected` and `duplicates`: unlike a join, they leave the order of the rows as it is.
+    """
+
+    def __init__(self, plan: p.Plan, stage: StageLayout) -> None:
+        self.plan = plan
+        self.stage = stage
+        self._layers: list[dict[str, str]] = []
+        self._names: dict[p.Node, str] = {}
+        self._levels: dict[str, int] = {}
+        self._floor = 0
+        self._visitor = ExpressionVisitor(self._name)
+        self._fields: dict[str, _FieldSql] = {}
+        for field_plan in plan.fields:
+            self._fields[field_plan.target.name] = self._field(len(self._fields), field_plan)
+
+    def repeated_hashes(self) -> str:
+        """A query for the hashes of primary keys that occur more than once."""
+        keys = self._key_columns()
+        return (
+            f"SELECT h FROM (SELECT hash({', '.join(keys)}) AS h FROM {self._rows(_PARSABLE)}"
+            f" WHERE {_all_present(keys)}) GROUP BY h HAVING count(*) > 1"
+        )
+
+    def duplicates(self, hashes: str) -> str:
+        """A query for the rows whose key came before, with the row number where it came first.
+
+        Args:
+            hashes: Name of the table that holds the result of `repeated_hashes`.
+        """
+        keys = self._key_columns()
+        return (
+            "SELECT row_number, first FROM (SELECT row_number, min(row_number) OVER "
+            f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE)}"
+            f" WHERE {_all_present(keys)} AND hash({', '.join(keys)}) IN (SELECT h FROM {identifier(hashes)}))"
+            " WHERE row_number > first"
+        )
+
+    def rejected(self, rows: int, *, duplicates: bool) -> str:
+        """A query for the set of rejected rows, as a bitstring of so many rows.
+
+        Args:
+            rows: Rows of the batch.
+            duplicates: Whether the variable `duplicates` holds rows.
+        """
+        conditions = ["unparsable IS NOT NULL"]
+        if duplicates:
+            conditions.append(_in_set("duplicates"))
+        for name in self.plan.order:
+            field = self._fields[name]
+            conditions.append(f"({field.no_value})")
+            conditions += [f"({violation})" for violation in field.violations]
+        return f"SELECT bitstring_agg(row_number, 1, {rows}) FROM {self._rows(None)} WHERE {' OR '.join(conditions)}"
+
+    def mapped(self, *, rejects: bool) -> str:
+        """A query for the mapped records in the order of the source.
+
+        Args:
+            rejects: Whether the variable `rejected` holds rows.
+        """
+        columns = (
+            f"CAST({self._fields[name].value} AS {SQL_TYPES[self._fields[name].plan.target.type]})"
+            f" AS {identifier(name)}"
+            for name in self.plan.order
+        )
+        good = f"NOT {_in_set('rejected')}" if rejects else None
+        return f"SELECT {', '.join(columns)} FROM {self._rows(good)}"
+
+    def rejects(self, *, duplicates: str | None) -> str:
+        """A query for the rejected records with all their errors, in the order of the source.
+
+        Args:
+            duplicates: Name of the table that holds the result of `duplicates`, if there is one.
+        """
+        errors = f"flatten([{', '.join(self._errors(self._fields[name]) for name in self.plan.order)}])"
+        rows = self._rows(_in_set("rejected"))
+        order = ""
+        if duplicates is not None:
+            key = literal(", ".join(self.plan.key))
+            said = "'the same primary key as row ' || first"
+            shown = f"concat_ws(', ', {', '.join(f'CAST({column} AS VARCHAR)' for column in self._key_columns())})"
+            found = _error(key, ErrorType.DUPLICATE, said, shown)
+            errors = (
+                f"list_concat({errors}, CASE WHEN first IS NOT NULL THEN [{found}] ELSE {_no_errors()} END)"
+            )
+            rows = f"(SELECT * FROM {rows} LEFT JOIN {identifier(duplicates)} USING (row_number))"
+            order = " ORDER BY row_number"
+        bad_line = f"[{_error('CAST(NULL AS VARCHAR)', ErrorType.UNPARSABLE, 'unparsable_reason', 'NULL')}]"
+        members = ", ".join(
+            f"{literal(name)}, {self._stored_text(index)}" for index, name in enumerate(self.stage.columns)
+        )
+        return (
+            "SELECT row_number,"
+            " CAST(CASE WHEN unparsable IS NOT NULL THEN json_object('raw', unparsable)"
+            f" ELSE json_object({members}) END AS VARCHAR) AS source_record,"
+            f" CASE WHEN unparsable IS NOT NULL THEN {bad_line} ELSE {errors} END AS errors"
+            f" FROM {rows}{order}"
+        )
+
+    # Fields, one after the other
+
+    def _field(self, index: int, plan: p.FieldPlan) -> _FieldSql:
+        self._floor = 0
+        for guard in plan.guards:
+            for node in (*guard.given, guard.result):
+                self._compute(node)
+        self._compute(plan.result)
+        read = [self._fields[name] for name in plan.depends_on]
+        self._floor = max([self._floor, *(field.level for field in read)])
+        blocked = " OR ".join(f"({field.no_value})" for field in read)
+        strikes = tuple(
+            " AND ".join(
+                [f"{self._visitor.visit(node)} IS NOT NULL" for node in guard.given]
+                + [f"{self._visitor.visit(guard.result)} IS NULL"]
+            )
+            for guard in plan.guards
+        )
+        wrong = [f"({condition})" for condition in (*strikes, blocked) if condition]
+        source, result = self._with_default(index, plan, wrong)
+        value = self._as_target(plan.target, source)
+        no_value = f"{value} IS NULL"
+        if not plan.target.required:
+            reasons = wrong if value == result else [f"{result} IS NOT NULL", *wrong]
+            no_value = f"{value} IS NULL AND ({' OR '.join(reasons)})" if reasons else "false"
+        violations = tuple(
+            f"NOT ({holds(constraint, value, plan.target.type)})" for constraint in plan.target.constraints
+        )
+        self._names[p.Field(plan.target.name, plan.target.type)] = value
+        return _FieldSql(plan, blocked, strikes, result, value, no_value, violations, self._floor)
+
+    def _with_default(self, index: int, plan: p.FieldPlan, wrong: list[str]) -> tuple[p.Node, str]:
+        """The result with the field's default applied: as a node to compute with, and its name."""
+        result = self._visitor.visit(plan.result)
+        if plan.default is None:
+            return plan.result, result
+        default: p.Node = p.Literal(plan.default)
+        if plan.result.type is not ValueType.TEXT:
+            default = p.Parse(default, plan.result.type)
+        given = f"({' OR '.join(f'{self._visitor.visit(leaf)} IS NULL' for leaf in plan.inputs)})"
+        if wrong:
+            given += f" AND NOT ({' OR '.join(wrong)})"
+        filled = p.Result(plan.target.name, plan.result.type)
+        name = self._define(
+            f"d{index}", f"CASE WHEN {given} THEN {self._visitor.visit(default)} ELSE {result} END"
+        )
+        self._names[filled] = name
+        return filled, self._visitor.visit(filled)
+
+    def _as_target(self, target: TargetField, source: p.Node) -> str:
+        """The name of a result as a value of its target's type."""
+        node: p.Node = source
+        if source.type is not target.type:
+            if source.type is ValueType.TEXT:
+                node = p.Parse(source, target.type)
+            elif target.type is ValueType.TEXT:
+                node = p.Render(source)
+            else:
+                node = p.Convert(source, target.type)
+            self._compute(node)
+        return self._visitor.visit(node)
+
+    def _errors(self, field: _FieldSql) -> str:
+        """The list of a field's errors: its state decides, the first that applies."""
+        target = field.plan.target
+        name = literal(target.name)
+        cases = [(field.blocked, _no_errors())] if field.blocked else []
+        for strike, guard in zip(field.strikes, field.plan.guards, strict=True):
+            texts = [f"CAST({self._visitor.visit(node)} AS VARCHAR)" for node in guard.given]
+            shown = f"concat_ws(' ', {', '.join(texts)})" if texts else "NULL"
+            cases.append((strike, f"[{_error(name, guard.error, literal(guard.message), shown)}]"))
+        absent = [_error(name, ErrorType.REQUIRED, "'has no value'", "NULL")] if target.required else []
+        cases.append((f"{field.result} IS NULL", f"[{absent[0]}]" if absent else _no_errors()))
+        if field.value != field.result:
+            rule = CAST_RULES.get(target.type)
+            error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
+            shown = f"CAST({field.result} AS VARCHAR)"
+            cases.append(
+                (f"{field.value} IS NULL", f"[{_error(name, error, literal(f'is not {expected}'), shown)}]")
+            )
+        shown = f"CAST({field.value} AS VARCHAR)"
+        violated = [
+            f"CASE WHEN {condition} THEN [{_error(name, constraint.error, literal(message(constraint)), shown)}]"
+            f" ELSE {_no_errors()} END"
+            for condition, constraint in zip(field.violations, target.constraints, strict=True)
+        ]
+        otherwise = f"flatten([{', '.join(violated)}])" if violated else _no_errors()
+        return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
+
+    # Layers
+
+    def _name(self, node: p.Node) -> str | None:
+        """The name of a node that a layer computes; what is computed from it comes above that layer."""
+        if isinstance(node, p.Column) and node not in self._names:
+            self._names[node] = self._source_text(node)
+        name = self._names.get(node)
+        if name is not None:
+            self._floor = max(self._floor, self._levels.get(name, 0))
+        return name
+
+    def _compute(self, node: p.Node) -> None:
+        """Have a layer compute a node, once, however many fields use it."""
+        if isinstance(node, p.Literal) or self._name(node) is not None:
+            return
+        outer, self._floor = self._floor, 0
+        name = self._define(f"n{len(self._names)}", self._visitor.expand(node))
+        if isinstance(node, p.Parse) and node.type is ValueType.NUMBER:
+            self._floor = self._levels[name]
+            name = self._define(f"{name}f", f"CASE WHEN isfinite({name}) THEN {name} END")
+        self._names[node] = name
+        self._floor = max(outer, self._levels[name])
+
+    def _define(self, name: str, expression: str) -> str:
+        level = self._floor
+        while len(self._layers) <= level:
+            self._layers.append({})
+        self._layers[level][name] = expression
+        self._levels[name] = level + 1
+        return name
+
+    def _source_text(self, column: p.Column) -> str:
+        """The name of a column's text, null where it is one of the null values."""
+        if column.name not in self.stage.columns:
+            text = literal(None)
+        else:
+            index = self.stage.columns.index(column.name)
+            nulls = self.plan.null_values
+            text = f"c{index}"
+            if self.stage.empty_is_null:
+                text = text if "" in nulls else f"coalesce({text}, '')"
+                nulls = tuple(null for null in nulls if null)
+            for null in nulls:
+                text = f"nullif({text}, {literal(null)})"
+            if text == f"c{index}":
+                return text
+        outer, self._floor = self._floor, 0
+        name = self._define(f"t{len(self._names)}", text)
+        self._floor = outer
+        return name
+
+    def _stored_text(self, index: int) -> str:
+        return f"coalesce(c{index}, '')" if self.stage.empty_is_null else f"c{index}"
+
+    def _rows(self, where: str | None) -> str:
+        """The stage with every layer on top, as a table to select from; filtered at the bottom."""
+        condition = f" WHERE {where}" if where else ""
+        rows = f"(SELECT * FROM read_parquet({literal(self.stage.path)}){condition})"
+        for layer in self._layers:
+            defined = ", ".join(f"{expression} AS {name}" for name, expression in layer.items())
+            rows = f"(SELECT *, {defined} FROM {rows})"
+        return rows
+
+    def _key_columns(self) -> list[str]:
+        return [self._fields[name].value for name in self.plan.key]
+
+
+_PARSABLE = "unparsable IS NULL"
+
+
+def _all_present(columns: list[str]) -> str:
+    return " AND ".join(f"{column} IS NOT NULL" for column in columns)
+
+
+def _in_set(variable: str) -> str:
+    return f"get_bit(getvariable({literal(variable)}), CAST(row_number - 1 AS INTEGER)) = 1"
+
+
+def _error(field: str, error: ErrorType, said: str, shown: str) -> str:
+    return (
+        f"CAST(struct_pack(field := {field}, type := {literal(error.value)}, message := {said}, value := {shown})"
+        f" AS {ERROR_TYPE})"
+    )
+
+
+def _no_errors() -> str:
+    return f"CAST([] AS {ERROR_TYPE}[])"

@@ -1,0 +1,215 @@
+"""The visitor that turns the nodes of a plan into DuckDB expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lume_dagster.engine import plan as p
+from lume_dagster.engine.schema import Bound, Constraint, LengthBetween, Matches, OneOf, Scalar
+from lume_dagster.engine.sql import literal, number
+from lume_dagster.engine.values import CAST_RULES, ValueType, date_format
+
+SQL_TYPES: dict[ValueType, str] = {
+    ValueType.TEXT: "VARCHAR",
+    ValueType.INTEGER: "BIGINT",
+    ValueType.NUMBER: "DOUBLE",
+    ValueType.BOOLEAN: "BOOLEAN",
+    ValueType.DATE: "DATE",
+    ValueType.INSTANT: "TIMESTAMPTZ",
+    ValueType.TIMESTAMP: "TIMESTAMP",
+    ValueType.TIME: "TIME",
+}
+_DAY_US = 24 * 60 * 60 * 1_000_000
+_MINUTE_US = 60 * 1_000_000
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The first and the last microsecond of the years 1 to 9999, from 1970."""
+_BRANCHES = 32
+
+
+class ExpressionVisitor:
+    """Makes the SQL expression of a node.
+
+    Args:
+        named: What a node is called where a layer below has computed it already; asked for every node first.
+    """
+
+    def __init__(self, named: Callable[[p.Node], str | None]) -> None:
+        self._named = named
+
+    def visit(self, node: p.Node) -> str:
+        """The expression of a node, or its name where it has one."""
+        return self._named(node) or self.expand(node)
+
+    def expand(self, node: p.Node) -> str:
+        """The expression of a node itself, with names for what it is made of."""
+        method: Callable[[p.Node], str] = getattr(self, f"_visit_{type(node).__name__.lower()}")
+        return method(node)
+
+    def _visit_literal(self, node: p.Literal) -> str:
+        return literal(node.text)
+
+    def _visit_parse(self, node: p.Parse) -> str:
+        # Kept free of CASE: so it is evaluated once for each distinct value of a dictionary, not for each row.
+        # A number may come out infinite here; the compiler sifts that in a layer of its own.
+        rule = CAST_RULES[node.type]
+        text = f"regexp_extract({self.visit(node.source)}, {literal(rule.pattern)}, 1)"
+        return f"TRY_CAST({text} AS {SQL_TYPES[node.type]})"
+
+    def _visit_parseformats(self, node: p.ParseFormats) -> str:
+        text = self.visit(node.source)
+        sql_type = "TIMESTAMP" if node.type is ValueType.INSTANT else SQL_TYPES[node.type]
+        tried = []
+        for written in node.formats:
+            form = date_format(written, node.type)
+            # What does not match is replaced as a whole by what remains of an ISO text without its parts.
+            pattern = f"(?:{form.pattern}|^(?s:.*)$)"
+            tried.append(
+                f"TRY_CAST(regexp_replace({text}, {literal(pattern)}, {literal(form.iso)}) AS {sql_type})"
+            )
+        value = f"coalesce({', '.join(tried)})" if len(tried) > 1 else tried[0]
+        return f"CAST({value} AS TIMESTAMPTZ)" if node.type is ValueType.INSTANT else value
+
+    def _visit_render(self, node: p.Render) -> str:
+        value = self.visit(node.source)
+        if node.source.type is ValueType.TIMESTAMP:
+            return f"replace(CAST({value} AS VARCHAR), ' ', 'T')"
+        if node.source.type is ValueType.INSTANT:
+            return f"replace(CAST(make_timestamp(epoch_us({value})) AS VARCHAR), ' ', 'T') || 'Z'"
+        return value if node.source.type is ValueType.TEXT else f"CAST({value} AS VARCHAR)"
+
+    def _visit_convert(self, node: p.Convert) -> str:
+        value = self.visit(node.source)
+        if node.source.type is ValueType.INSTANT:
+            return f"make_timestamp(epoch_us({value}))"
+        if node.source.type is ValueType.NUMBER:
+            return f"CASE WHEN {value} = trunc({value}) THEN TRY_CAST({value} AS BIGINT) END"
+        return f"CAST({value} AS {SQL_TYPES[node.type]})"
+
+    def _visit_lookup(self, node: p.Lookup) -> str:
+        key = self.visit(node.key)
+        entries = [(literal(name), literal(value)) for name, value in sorted(node.entries)]
+        table = _decision(key, entries, literal(node.otherwise))
+        return table if node.otherwise is None else f"CASE WHEN {key} IS NOT NULL THEN {table} END"
+
+    def _visit_concat(self, node: p.Concat) -> str:
+        between = f" || {literal(node.separator)} || " if node.separator else " || "
+        return f"({between.join(self.visit(part) for part in node.parts)})"
+
+    def _visit_makedate(self, node: p.MakeDate) -> str:
+        year, month, day = (self.visit(part) for part in (node.year, node.month, node.day))
+        leap = f"({year} % 4 = 0 AND ({year} % 100 <> 0 OR {year} % 400 = 0))"
+        last = f"(28 + CASE WHEN {month} <> 2 THEN 2 + ({month} + {month} // 8) % 2 WHEN {leap} THEN 1 ELSE 0 END)"
+        valid = (
+            f"{year} BETWEEN 1 AND 9999 AND {month} BETWEEN 1 AND 12 AND {day} BETWEEN 1 AND 31"
+            f" AND ({day} <= 28 OR {day} <= {last})"
+        )
+        return f"CASE WHEN {valid} THEN make_date({year}, {month}, {day}) END"
+
+    def _visit_clockminutes(self, node: p.ClockMinutes) -> str:
+        reading = self.visit(node.reading)
+        valid = f"{reading} BETWEEN 0 AND 2400 AND {reading} % 100 < 60"
+        return f"CASE WHEN {valid} THEN {reading} // 100 * 60 + {reading} % 100 END"
+
+    def _visit_moment(self, node: p.Moment) -> str:
+        return _timestamp(self._moment_us(node))
+
+    def _moment_us(self, node: p.Node) -> str:
+        if isinstance(node, p.Moment) and self._named(node) is None:
+            day = f"epoch_us({self.visit(node.date)})"
+            return f"({day} + {self.visit(node.minutes)} * {_MINUTE_US})"
+        return f"epoch_us({self.visit(node)})"
+
+    def _visit_withindayfrom(self, node: p.WithinDayFrom) -> str:
+        start = f"(epoch_us({self.visit(node.start)}) - {node.tolerance_minutes * _MINUTE_US})"
+        ahead = f"(({self._moment_us(node.moment)} - {start}) % {_DAY_US})"
+        return _timestamp(f"({start} + ({ahead} + {_DAY_US}) % {_DAY_US})")
+
+    def _visit_timeofday(self, node: p.TimeOfDay) -> str:
+        minutes = self.visit(node.minutes)
+        return f"make_time(({minutes} % 1440) // 60, {minutes} % 60, 0)"
+
+    def _visit_number(self, node: p.Number) -> str:
+        return number(node.value, "DOUBLE")
+
+    def _visit_arithmetic(self, node: p.Arithmetic) -> str:
+        return f"({self.visit(node.left)} {node.operator} {self.visit(node.right)})"
+
+    def _visit_negate(self, node: p.Negate) -> str:
+        return f"(- {self.visit(node.operand)})"
+
+    def _visit_round(self, node: p.Round) -> str:
+        return f"round({self.visit(node.operand)}, {node.decimals})"
+
+    def _visit_finite(self, node: p.Finite) -> str:
+        return _finite(self.visit(node.operand))
+
+
+def _finite(value: str) -> str:
+    return f"CASE WHEN isfinite({value}) THEN {value} END"
+
+
+def _timestamp(microseconds: str) -> str:
+    valid = f"{microseconds} BETWEEN {_FIRST_US} AND {_LAST_US}"
+    return f"CASE WHEN {valid} THEN make_timestamp({microseconds}) END"
+
+
+def _decision(value: str, entries: Sequence[tuple[str, str]], otherwise: str) -> str:
+    """A CASE over sorted entries; halved until few are left, so that a large table costs few comparisons.
+
+    Not a join: that would lose the order of the rows.
+    """
+    if len(entries) <= _BRANCHES:
+        if not entries:
+            return otherwise
+        return f"CASE {value} {' '.join(f'WHEN {key} THEN {then}' for key, then in entries)} ELSE {otherwise} END"
+    middle = len(entries) // 2
+    low, high = (_decision(value, half, otherwise) for half in (entries[:middle], entries[middle:]))
+    return f"CASE WHEN {value} < {entries[middle][0]} THEN {low} ELSE {high} END"
+
+
+def holds(constraint: Constraint, value: str, value_type: ValueType) -> str:
+    """The condition that a value fulfils a constraint; null where the value is null.
+
+    Args:
+        constraint: The constraint.
+        value: Name of the value's column.
+        value_type: Its type.
+    """
+    if isinstance(constraint, Matches):
+        return f"regexp_matches({value}, {literal(constraint.re2)})"
+    if isinstance(constraint, LengthBetween):
+        limits = [("<=", constraint.maximum), (">=", constraint.minimum)]
+        return " AND ".join(f"length({value}) {sign} {limit}" for sign, limit in limits if limit is not None)
+    if isinstance(constraint, Bound):
+        return f"{value} {constraint.comparison} {_scalar(constraint.limit, value_type)}"
+    options = [(_scalar(option, value_type), "true") for option in sorted(constraint.values)]  # type: ignore[type-var]
+    return _decision(value, options, f"CASE WHEN {value} IS NOT NULL THEN false END")
+
+
+def message(constraint: Constraint) -> str:
+    """What is wrong with a value that violates a constraint, without the value."""
+    if isinstance(constraint, OneOf):
+        shown = ", ".join(str(option) for option in constraint.values[:20])
+        rest = f" and {len(constraint.values) - 20} more" if len(constraint.values) > 20 else ""
+        return f"is none of the options {shown}{rest}"
+    if isinstance(constraint, Matches):
+        kind = "is not of the format" if constraint.error.value == "format" else "does not match the pattern"
+        return f"{kind} {constraint.written}"
+    if isinstance(constraint, LengthBetween):
+        limits = [("at least", constraint.minimum), ("at most", constraint.maximum)]
+        return (
+            "must have "
+            + " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)
+            + (" characters")
+        )
+    return f"must be {constraint.comparison} {constraint.limit}"
+
+
+def _scalar(value: Scalar, value_type: ValueType) -> str:
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value_type is ValueType.NUMBER:
+        return number(float(value), "DOUBLE")
+    return number(value, "BIGINT")

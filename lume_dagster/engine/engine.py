@@ -1,0 +1,129 @@
+"""The engine: one object a process, which reads batches and maps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lume_dagster.engine.cage import Cage, EngineSettings
+from lume_dagster.engine.csv_source import stage_csv
+from lume_dagster.engine.errors import BatchError
+from lume_dagster.engine.flow import FlowVersion
+from lume_dagster.engine.parquet_source import stage_parquet
+from lume_dagster.engine.results import read_page
+from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage, os_reason
+from lume_dagster.engine.transform import BatchResult, transform
+
+_READERS = {"csv": stage_csv, "parquet": stage_parquet}
+_EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
+
+
+class Engine:
+    """Reads batches and maps them; safe to use from several threads at once.
+
+    Args:
+        settings: Limits, and the directories it may reach.
+
+    Example:
+        >>> with Engine(EngineSettings(directories=(Path("work"),))) as engine:
+        ...     flow = load_flow("flows/flights/v1.yaml")
+        ...     staged = engine.ingest(flow, "2013-01-01.csv", Path("work"))
+        ...     result = engine.transform(flow, staged, Path("work"))
+    """
+
+    def __init__(self, settings: EngineSettings | None = None) -> None:
+        self.settings = settings or EngineSettings()
+        self._cage = Cage(self.settings)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the database connection."""
+        self._cage.close()
+
+    def ingest(
+        self, flow: FlowVersion, source_path: str, stage_dir: Path, cancel: Cancel | None = None
+    ) -> StagedBatch:
+        """Read a batch into `stage_dir/source.parquet`.
+
+        Args:
+            flow: Says how the batch is written and which columns it must have.
+            source_path: The batch's file.
+            stage_dir: An existing directory for the stage.
+            cancel: Stops the work when it is set.
+
+        Raises:
+            BatchError: The batch cannot be read; the message says where and what to do.
+            EngineError: The stage cannot be written.
+            CancelledError: `cancel` is set.
+        """
+        check_cancel(cancel)
+        source = Path(source_path)
+        source_format = flow.source.format or _EXTENSIONS.get(source.suffix.lower())
+        if source_format is None:
+            raise BatchError(
+                f"{source_path}: the format cannot be told from the name; set source.format: csv or parquet"
+            )
+        _check_readable(source, source_path)
+        stage = stage_dir / STAGE_FILE
+        info, missing, unexpected = _READERS[source_format](
+            source_path, flow.source, flow.source_columns, stage, cancel
+        )
+        return StagedBatch(stage, info, missing, unexpected)
+
+    def open_stage(self, stage_path: Path, flow: FlowVersion) -> StagedBatch:
+        """Open the stored input of an earlier run, to map it once more.
+
+        Raises:
+            BatchError: The file is no stage, or lacks columns that the flow reads.
+        """
+        return open_stage(stage_path, flow.source_columns, flow.source.optional)
+
+    def transform(
+        self, flow: FlowVersion, staged: StagedBatch, out_dir: Path, cancel: Cancel | None = None
+    ) -> BatchResult:
+        """Map a batch and write `out_dir/mapped.parquet` and `out_dir/rejects.parquet`.
+
+        Every record of the batch is in one of them. Both appear only when both are whole.
+
+        Args:
+            flow: The mapping.
+            staged: The batch.
+            out_dir: An existing directory for the results.
+            cancel: Stops the work when it is set.
+
+        Raises:
+            EngineError: The results cannot be written, or the engine is at fault.
+            CancelledError: `cancel` is set.
+        """
+        with self._cage.cursor(staged.path.parent, out_dir, cancel=cancel) as cursor:
+            return transform(cursor, flow, staged, out_dir, cancel)
+
+    def results_page(self, parquet_path: Path, offset: int, limit: int) -> list[dict[str, Any]]:
+        """Some records of a result file as JSON-ready dictionaries; see `results.read_page`.
+
+        Raises:
+            EngineError: The file cannot be read.
+        """
+        with self._cage.cursor(parquet_path.parent) as cursor:
+            return read_page(cursor, parquet_path, offset, limit)
+
+
+def _check_readable(source: Path, path: str) -> None:
+    try:
+        if source.is_dir():
+            raise BatchError(f"{path}: this is a directory; a batch is one file")
+        with source.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise BatchError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:
+        reason = os_reason(error) if isinstance(error, OSError) else str(error)
+        raise BatchError(f"{path}: the file cannot be opened: {reason}") from error

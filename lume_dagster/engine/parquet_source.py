@@ -1,0 +1,129 @@
+"""Read a Parquet file into a stage: each typed value as its canonical text.
+
+The canonical text: integers as digits; whole floats below 2^63 as digits too, others in the shortest form that
+gives the same float; booleans `true` and `false`; dates `2013-02-03`; times `10:00:00`; timestamps
+`2013-02-03T10:00:00`, with a time zone as UTC and a `Z`; decimals of a second only where they are not zero; decimals
+with their scale; nested values as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lume_dagster.engine.document import SourceSpec
+from lume_dagster.engine.errors import BatchError
+from lume_dagster.engine.stage import Cancel, StageInfo, check_cancel, compare_columns, writing_stage
+
+_BATCH_ROWS = 65_536
+
+
+def stage_parquet(
+    path: str, source: SourceSpec, flow_columns: tuple[str, ...], stage: Path, cancel: Cancel | None
+) -> tuple[StageInfo, tuple[str, ...], tuple[str, ...]]:
+    """Read a Parquet file into a stage.
+
+    Args:
+        path: The file.
+        source: How to read it.
+        flow_columns: The columns the flow reads.
+        stage: Where to write the stage.
+        cancel: Stops the work between two batches.
+
+    Returns:
+        What the stage holds, and the columns that are missing and unexpected.
+
+    Raises:
+        BatchError: The file is no Parquet file, or not what the flow says.
+        EngineError: The stage cannot be written.
+        CancelledError: The caller's flag is set.
+    """
+    size = Path(path).stat().st_size
+    if not size:
+        raise BatchError(f"{path}: the file is empty")
+    try:
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise BatchError(
+            f"{path}: this is no Parquet file ({error}); set source.format if it is another"
+        ) from error
+    with file:
+        columns = tuple(schema.names)
+        if len(set(columns)) != len(columns):
+            raise BatchError(f"{path}: two columns have the same name; rename one")
+        missing, unexpected = compare_columns(path, columns, flow_columns, source.optional)
+        if not file.metadata.num_rows and not source.allow_empty:
+            raise BatchError(f"{path}: there is no record in it; set source.allow_empty: true if that can be")
+        with writing_stage(stage, len(columns)) as writer:
+            try:
+                for batch in file.iter_batches(_BATCH_ROWS):
+                    check_cancel(cancel)
+                    texts = [
+                        _texts(array, path, name) for array, name in zip(batch.columns, columns, strict=True)
+                    ]
+                    first = writer.rows + 1
+                    writer.write(pa.array(range(first, first + batch.num_rows), pa.int64()), texts)
+            except pa.ArrowException as error:
+                raise BatchError(f"{path}: cannot be read after record {writer.rows}: {error}") from error
+            info = StageInfo(columns, "parquet", None, writer.rows, 0, size)
+            writer.finish(info)
+    return info, missing, unexpected
+
+
+def _texts(array: pa.Array, path: str, name: str) -> pa.Array:
+    """The canonical texts of a column's values."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _texts(array.dictionary_decode(), path, name)
+    if isinstance(array, pa.ExtensionArray):
+        return _texts(array.storage, path, name)
+    if pa.types.is_floating(kind):
+        return _float_texts(array)
+    if pa.types.is_date(kind):
+        return array.cast(pa.date32()).cast(pa.string())
+    if pa.types.is_time(kind):
+        return _trimmed(array.cast(pa.string()))
+    if pa.types.is_timestamp(kind):
+        local = array.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.timestamp(kind.unit)) if kind.tz else array
+        text = _trimmed(pc.replace_substring(local.cast(pa.string()), " ", "T", max_replacements=1))
+        return pc.binary_join_element_wise(text, "Z", "") if kind.tz else text
+    if pa.types.is_nested(kind):
+        return pa.array(
+            [None if value is None else _json(value, path, name) for value in array.to_pylist()], pa.string()
+        )
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowNotImplementedError as error:
+        raise BatchError(
+            f"{path}: the column {name!r} is of the type {kind}, which is not read; cast it to a text"
+        ) from error
+    except pa.ArrowInvalid as error:
+        raise BatchError(
+            f"{path}: the column {name!r} holds bytes that are no UTF-8 text ({error})"
+        ) from error
+
+
+def _float_texts(array: pa.Array) -> pa.Array:
+    if pa.types.is_float16(array.type):
+        array = array.cast(pa.float32())
+    whole = pc.and_(pc.equal(array, pc.trunc(array)), pc.less(pc.abs(array), 2.0**63))
+    digits = pc.if_else(whole, array, None).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(digits, array.cast(pa.string()))
+
+
+def _trimmed(texts: pa.Array) -> pa.Array:
+    """Times without decimals of a second that are all zeros."""
+    return pc.replace_substring_regex(texts, r"\.0+$", "")
+
+
+def _json(value: Any, path: str, name: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError) as error:
+        raise BatchError(f"{path}: the column {name!r} holds a value that is no JSON: {error}") from error

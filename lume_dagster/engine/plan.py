@@ -1,0 +1,275 @@
+"""The plan of a mapping: few, small, immutable nodes that say what is computed and not how.
+
+A node stands for a value of each record. It is null where a value it is computed from is null, and where it cannot
+be computed; which of the two it was is told by a `Guard`. Backends are visitors over these nodes.
+
+How a field's state follows, in this order; the first that applies decides:
+1. *blocked*: a target field it reads has no value because of an error. That field carries the error; this one
+   reports nothing of its own.
+2. *failed*: a guard strikes, the first in their order. One error.
+3. *absent*: an input is absent and there is no default. An error (`required`) if the field is required.
+4. *failed*: the result is no value of the field's type. One error.
+5. *valued*: every constraint that the value violates is an error, but the value stands for other fields to read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lume_dagster.engine.errors import ErrorType
+from lume_dagster.engine.schema import TargetField
+from lume_dagster.engine.values import ValueType
+
+
+@dataclass(frozen=True)
+class Column:
+    """A source column's text; null where it is absent."""
+
+    name: str
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The value of another target field."""
+
+    name: str
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the operation of a target field gave, its default applied, before it takes the field's type."""
+
+    field: str
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A fixed text, or null."""
+
+    text: str | None
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Parse:
+    """A text as a value of another type, by the table of cast rules."""
+
+    source: Node
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class ParseFormats:
+    """A text as a date or time by the first format that fits."""
+
+    source: Node
+    formats: tuple[str, ...]
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class Render:
+    """The canonical text of a value: ISO 8601, `true`, digits."""
+
+    source: Node
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Convert:
+    """A value as one of a close type; a number that is not whole is no integer."""
+
+    source: Node
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A text translated by a table; `otherwise` (null: none) for keys that are not in it."""
+
+    key: Node
+    entries: tuple[tuple[str, str], ...]
+    otherwise: str | None
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Texts one after the other."""
+
+    parts: tuple[Node, ...]
+    separator: str
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class MakeDate:
+    """A date of the calendar, years 1 to 9999."""
+
+    year: Node
+    month: Node
+    day: Node
+    type: ValueType = field(default=ValueType.DATE, init=False)
+
+
+@dataclass(frozen=True)
+class ClockMinutes:
+    """Minutes since midnight of a clock reading such as 517; 2400 is 1440."""
+
+    reading: Node
+    type: ValueType = field(default=ValueType.INTEGER, init=False)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A date and minutes since its midnight."""
+
+    date: Node
+    minutes: Node
+    type: ValueType = field(default=ValueType.TIMESTAMP, init=False)
+
+
+@dataclass(frozen=True)
+class WithinDayFrom:
+    """A moment moved by whole days into the 24 hours that start at `start` less the tolerance."""
+
+    moment: Node
+    start: Node
+    tolerance_minutes: int
+    type: ValueType = field(default=ValueType.TIMESTAMP, init=False)
+
+
+@dataclass(frozen=True)
+class TimeOfDay:
+    """Minutes since midnight as a time; 1440 is 00:00."""
+
+    minutes: Node
+    type: ValueType = field(default=ValueType.TIME, init=False)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A fixed number in arithmetic."""
+
+    value: float
+    type: ValueType = field(default=ValueType.NUMBER, init=False)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Two numbers and one of + - * /, in 64-bit floats."""
+
+    operator: str
+    left: Node
+    right: Node
+    type: ValueType = field(default=ValueType.NUMBER, init=False)
+
+
+@dataclass(frozen=True)
+class Negate:
+    """A number with its sign turned."""
+
+    operand: Node
+    type: ValueType = field(default=ValueType.NUMBER, init=False)
+
+
+@dataclass(frozen=True)
+class Round:
+    """A number rounded to decimals, halves away from zero."""
+
+    operand: Node
+    decimals: int
+    type: ValueType = field(default=ValueType.NUMBER, init=False)
+
+
+@dataclass(frozen=True)
+class Finite:
+    """A number that is neither infinite nor NaN."""
+
+    operand: Node
+    type: ValueType = field(default=ValueType.NUMBER, init=False)
+
+
+Leaf = Column | Field
+Node = (
+    Leaf
+    | Result
+    | Literal
+    | Parse
+    | ParseFormats
+    | Render
+    | Convert
+    | Lookup
+    | Concat
+    | MakeDate
+    | ClockMinutes
+    | Moment
+    | WithinDayFrom
+    | TimeOfDay
+    | Number
+    | Arithmetic
+    | Negate
+    | Round
+    | Finite
+)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A step that can fail: it strikes where all of `given` have a value and `result` has none.
+
+    Attributes:
+        given: What the step reads; all of it must be there.
+        result: What the step gives.
+        error: The type of the error.
+        message: What is wrong, without the value.
+    """
+
+    given: tuple[Node, ...]
+    result: Node
+    error: ErrorType
+    message: str
+
+
+@dataclass(frozen=True)
+class FieldPlan:
+    """How one target field comes about.
+
+    Attributes:
+        target: The field.
+        inputs: The source columns and target fields it reads.
+        result: What its operation gives.
+        guards: The steps of the operation that can fail.
+        default: Stands for the result where an input is absent.
+    """
+
+    target: TargetField
+    inputs: tuple[Leaf, ...]
+    result: Node
+    guards: tuple[Guard, ...] = ()
+    default: str | None = None
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The target fields it reads."""
+        return tuple(leaf.name for leaf in self.inputs if isinstance(leaf, Field))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The mapping of one record.
+
+    Attributes:
+        fields: In an order in which each field comes after those it reads.
+        order: The target fields in the order of the target schema.
+        key: The target fields that form the primary key.
+        null_values: Source texts that count as absent.
+    """
+
+    fields: tuple[FieldPlan, ...]
+    order: tuple[str, ...]
+    key: tuple[str, ...]
+    null_values: tuple[str, ...]

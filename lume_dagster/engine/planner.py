@@ -1,0 +1,321 @@
+"""From a flow's document and target schema to its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lume_dagster.engine import document as doc
+from lume_dagster.engine.errors import ErrorType, FlowError
+from lume_dagster.engine.expression import ExpressionProblem, columns_of, parse_expression
+from lume_dagster.engine.plan import (
+    ClockMinutes,
+    Column,
+    Concat,
+    Convert,
+    Field,
+    FieldPlan,
+    Finite,
+    Guard,
+    Leaf,
+    Literal,
+    Lookup,
+    MakeDate,
+    Moment,
+    Node,
+    Parse,
+    ParseFormats,
+    Plan,
+    Render,
+    TimeOfDay,
+    WithinDayFrom,
+)
+from lume_dagster.engine.schema import TargetField, TargetSchema
+from lume_dagster.engine.values import FormatProblem, ValueType, date_format, is_value
+from lume_dagster.engine.yaml_document import join
+
+_CONVERSIONS: dict[ValueType, frozenset[ValueType]] = {
+    ValueType.INTEGER: frozenset({ValueType.NUMBER}),
+    ValueType.NUMBER: frozenset({ValueType.INTEGER}),
+    ValueType.TIMESTAMP: frozenset({ValueType.INSTANT}),
+}
+"""What a typed result can become beside its own type and a text."""
+
+
+def make_plan(
+    flow: doc.FlowDocument, schema: TargetSchema, tables: Mapping[str, tuple[tuple[str, str], ...]], path: str
+) -> Plan:
+    """Make the plan of a mapping.
+
+    Args:
+        flow: The flow file.
+        schema: Its target schema.
+        tables: The lookup tables by target field.
+        path: The flow file's name for messages.
+
+    Raises:
+        FlowError: The mapper does not fit the schema, names what is not there, or goes in a circle.
+    """
+    targets = {field.name: field for field in schema.fields}
+    for name in flow.mapper:
+        if name not in targets:
+            raise FlowError(
+                path,
+                join("/mapper", name),
+                "is no property of target_schema; take it out or add the property",
+            )
+    for name in targets:
+        if name not in flow.mapper:
+            raise FlowError(
+                path,
+                "/mapper",
+                f"has no entry for the property {name!r}; write one ({name}: {{constant: null}} leaves it empty)",
+            )
+    plans = {
+        name: _Planner(path, targets, targets[name], tables.get(name, ())).plan(entry)
+        for name, entry in flow.mapper.items()
+    }
+    return Plan(
+        fields=tuple(plans[name] for name in _in_order_of_use(plans, path)),
+        order=tuple(targets),
+        key=schema.key,
+        null_values=tuple(flow.source.null_values),
+    )
+
+
+def _in_order_of_use(plans: Mapping[str, FieldPlan], path: str) -> list[str]:
+    order: list[str] = []
+    for start in plans:
+        trail = [start]
+        while trail:
+            name = trail[-1]
+            waiting = [other for other in plans[name].depends_on if other not in order]
+            if name in order or not waiting:
+                trail.pop()
+                if name not in order:
+                    order.append(name)
+            elif waiting[0] in trail:
+                circle = " -> ".join([*trail[trail.index(waiting[0]) :], waiting[0]])
+                raise FlowError(path, join("/mapper", name), f"the target fields need each other: {circle}")
+            else:
+                trail.append(waiting[0])
+    return order
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """Plans one target field."""
+
+    path: str
+    targets: Mapping[str, TargetField]
+    target: TargetField
+    table: tuple[tuple[str, str], ...]
+
+    def refuse(self, message: str, *parts: str | int) -> FlowError:
+        return FlowError(self.path, join("/mapper", self.target.name, *parts), message)
+
+    def plan(self, entry: doc.Part) -> FieldPlan:
+        makers: dict[type[doc.Part], Callable[..., FieldPlan]] = {
+            doc.ExtractEntry: self.extract,
+            doc.ConstantEntry: self.constant,
+            doc.LookupEntry: self.lookup,
+            doc.ConcatEntry: self.concat,
+            doc.DateEntry: self.date,
+            doc.DateTimeEntry: self.datetime,
+            doc.TimeEntry: self.time,
+            doc.ExpressionEntry: self.expression,
+        }
+        plan = makers[type(entry)](entry)
+        self.check_types(plan)
+        return plan
+
+    def check_types(self, plan: FieldPlan) -> None:
+        """A result must be able to become the target's type, and so must the default."""
+        given, wanted = plan.result.type, self.target.type
+        possible = given in (ValueType.TEXT, wanted) or wanted is ValueType.TEXT
+        if not possible and wanted not in _CONVERSIONS.get(given, ()):
+            raise self.refuse(f"gives a {given.value}, but the property is a {wanted.value}")
+        wanted_of_text = given if given is not ValueType.TEXT else wanted
+        texts = [("default", plan.default)]
+        if isinstance(plan.result, Literal):
+            texts.append(("constant", plan.result.text))
+        for key, text in texts:
+            if text is not None and not is_value(text, wanted_of_text):
+                raise self.refuse(f"{text!r} is no {wanted_of_text.value}", key)
+
+    def leaf(self, ref: str | doc.TargetRef, *place: str | int) -> Leaf:
+        if isinstance(ref, str):
+            return Column(ref)
+        if ref.target not in self.targets:
+            raise self.refuse(f"there is no target field {ref.target!r}", *place, "target")
+        return Field(ref.target, self.targets[ref.target].type)
+
+    @staticmethod
+    def text(leaf: Leaf) -> Node:
+        return leaf if leaf.type is ValueType.TEXT else Render(leaf)
+
+    def integer(self, leaf: Leaf, *place: str | int) -> Node:
+        if leaf.type is ValueType.INTEGER:
+            return leaf
+        if leaf.type is not ValueType.TEXT:
+            raise self.refuse(f"the target field {leaf.name!r} is no integer", *place)
+        return Parse(leaf, ValueType.INTEGER)
+
+    def field_plan(
+        self, inputs: tuple[Leaf, ...], result: Node, guards: tuple[Guard, ...], default: doc.Scalar | None
+    ) -> FieldPlan:
+        return FieldPlan(
+            self.target, inputs, result, guards, None if default is None else scalar_text(default)
+        )
+
+    def extract(self, entry: doc.ExtractEntry) -> FieldPlan:
+        leaf = self.leaf(entry.extract, "extract")
+        return self.field_plan((leaf,), leaf, (), entry.default)
+
+    def constant(self, entry: doc.ConstantEntry) -> FieldPlan:
+        text = None if entry.constant is None else scalar_text(entry.constant)
+        return self.field_plan((), Literal(text), (), None)
+
+    def lookup(self, entry: doc.LookupEntry) -> FieldPlan:
+        spec = entry.lookup
+        leaf = self.leaf(spec.from_, "lookup", "from")
+        key = self.text(leaf)
+        otherwise = (
+            scalar_text(entry.default) if spec.on_miss == "default" and entry.default is not None else None
+        )
+        result = Lookup(key, self.table, otherwise)
+        missed = Guard((key,), result, ErrorType.LOOKUP, f"{_name(leaf)} is not in the lookup table")
+        return self.field_plan((leaf,), result, (missed,) if spec.on_miss == "reject" else (), entry.default)
+
+    def concat(self, entry: doc.ConcatEntry) -> FieldPlan:
+        parts: list[Node] = []
+        leaves: list[Leaf] = []
+        for index, part in enumerate(entry.concat):
+            if isinstance(part, doc.TextPart):
+                parts.append(Literal(part.text))
+            else:
+                leaves.append(self.leaf(part, "concat", index))
+                parts.append(self.text(leaves[-1]))
+        return self.field_plan(tuple(leaves), Concat(tuple(parts), entry.separator), (), entry.default)
+
+    def date(self, entry: doc.DateEntry) -> FieldPlan:
+        if isinstance(entry.date, doc.FormatsSpec):
+            return self.formats(entry.date, ValueType.DATE, "date", entry.default)
+        inputs, result, guards = self.day(entry.date, "date")
+        return self.field_plan(inputs, result, guards, entry.default)
+
+    def datetime(self, entry: doc.DateTimeEntry) -> FieldPlan:
+        if isinstance(entry.datetime, doc.FormatsSpec):
+            wanted = ValueType.INSTANT if self.target.type is ValueType.INSTANT else ValueType.TIMESTAMP
+            return self.formats(entry.datetime, wanted, "datetime", entry.default)
+        spec = entry.datetime
+        inputs, day, day_guards = self.day(spec, "datetime")
+        reading_leaf, minutes, clock_guards = self.clock(spec.hhmm, "datetime")
+        result: Node = Moment(day, minutes)
+        guards = (*day_guards, *clock_guards)
+        inputs = (*inputs, reading_leaf)
+        given: tuple[Node, ...] = (day, minutes)
+        if spec.not_before is None:
+            if spec.tolerance_minutes:
+                raise self.refuse("has a meaning only beside not_before", "datetime", "tolerance_minutes")
+        else:
+            start = self.leaf(doc.TargetRef(target=spec.not_before), "datetime", "not_before")
+            if start.type not in (ValueType.TIMESTAMP, ValueType.INSTANT):
+                raise self.refuse(
+                    f"the target field {start.name!r} is a {start.type.value}, not a date-time",
+                    "datetime",
+                    "not_before",
+                )
+            inputs = (*inputs, start)
+            moment = start if start.type is ValueType.TIMESTAMP else Convert(start, ValueType.TIMESTAMP)
+            given = (*given, moment)
+            result = WithinDayFrom(result, moment, spec.tolerance_minutes)
+        in_range = Guard(given, result, ErrorType.FORMAT, "lies outside the years 1 to 9999")
+        return self.field_plan(inputs, result, (*guards, in_range), entry.default)
+
+    def time(self, entry: doc.TimeEntry) -> FieldPlan:
+        if isinstance(entry.time, doc.FormatsSpec):
+            return self.formats(entry.time, ValueType.TIME, "time", entry.default)
+        leaf, minutes, guards = self.clock(entry.time.hhmm, "time")
+        return self.field_plan((leaf,), TimeOfDay(minutes), guards, entry.default)
+
+    def expression(self, entry: doc.ExpressionEntry) -> FieldPlan:
+        try:
+            node = parse_expression(entry.expression)
+        except ExpressionProblem as problem:
+            raise self.refuse(str(problem), "expression") from problem
+        columns = columns_of(node)
+        numbers = tuple(Parse(column, ValueType.NUMBER) for column in columns)
+        result = Finite(node)
+        guards = [
+            Guard((column,), number, ErrorType.TYPE, f"{_name(column)} is not a finite number")
+            for column, number in zip(columns, numbers, strict=True)
+        ]
+        guards.append(
+            Guard(
+                numbers,
+                result,
+                ErrorType.TYPE,
+                "the result is not a finite number (overflow or division by zero)",
+            )
+        )
+        return self.field_plan(columns, result, tuple(guards), entry.default)
+
+    def formats(
+        self, spec: doc.FormatsSpec, value_type: ValueType, operation: str, default: doc.Scalar | None
+    ) -> FieldPlan:
+        for index, text in enumerate(spec.formats):
+            try:
+                date_format(text, value_type)
+            except FormatProblem as problem:
+                raise self.refuse(f"{text!r}: {problem}", operation, "formats", index) from problem
+        leaf = self.leaf(spec.from_, operation, "from")
+        text = self.text(leaf)
+        result = ParseFormats(text, tuple(spec.formats), value_type)
+        message = f"{_name(leaf)} fits none of the formats {', '.join(spec.formats)}"
+        return self.field_plan((leaf,), result, (Guard((text,), result, ErrorType.FORMAT, message),), default)
+
+    def day(
+        self, spec: doc.DatePartsSpec, operation: str
+    ) -> tuple[tuple[Leaf, ...], Node, tuple[Guard, ...]]:
+        leaves = tuple(self.leaf(getattr(spec, part), operation, part) for part in ("year", "month", "day"))
+        numbers = tuple(
+            self.integer(leaf, operation, part)
+            for leaf, part in zip(leaves, ("year", "month", "day"), strict=True)
+        )
+        result = MakeDate(*numbers)
+        no_such_day = Guard(
+            numbers, result, ErrorType.FORMAT, "year, month and day name no day of the calendar"
+        )
+        return leaves, result, (*self.integer_guards(leaves, numbers), no_such_day)
+
+    def clock(self, ref: str | doc.TargetRef, operation: str) -> tuple[Leaf, Node, tuple[Guard, ...]]:
+        leaf = self.leaf(ref, operation, "hhmm")
+        reading = self.integer(leaf, operation, "hhmm")
+        result = ClockMinutes(reading)
+        no_reading = Guard(
+            (reading,),
+            result,
+            ErrorType.FORMAT,
+            f"{_name(leaf)} is no clock reading from 0 to 2400 such as 517",
+        )
+        return leaf, result, (*self.integer_guards((leaf,), (reading,)), no_reading)
+
+    @staticmethod
+    def integer_guards(leaves: tuple[Leaf, ...], numbers: tuple[Node, ...]) -> tuple[Guard, ...]:
+        return tuple(
+            Guard((leaf,), number, ErrorType.TYPE, f"{_name(leaf)} is not an integer")
+            for leaf, number in zip(leaves, numbers, strict=True)
+            if leaf != number
+        )
+
+
+def _name(leaf: Leaf) -> str:
+    return f"the {'column' if isinstance(leaf, Column) else 'target field'} {leaf.name!r}"
+
+
+def scalar_text(value: doc.Scalar) -> str:
+    """The text that stands for a JSON scalar of a flow file, as though a source column had held it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,244 @@
+"""The stage: a batch as one Parquet file of texts, whatever it came from.
+
+Its columns are positional, so that no name of a user's file ever becomes a name in SQL: `row_number` (1-based, the
+record's place in the batch), `unparsable` (the raw text of a line that is no record, else null),
+`unparsable_reason`, and `c0` ... `cN` with the texts. What the columns are really called, and where the batch came
+from, stands in the file's key-value metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lume_dagster.engine.errors import BatchError, CancelledError, EngineError
+
+_METADATA_KEY = b"lume.stage"
+_ROW_GROUP = 122_880
+STAGE_FILE = "source.parquet"
+
+
+class Cancel(Protocol):
+    """What tells the engine to stop: a `threading.Event` will do."""
+
+    def is_set(self) -> bool:
+        """Whether the work is to stop."""
+        ...
+
+
+def check_cancel(cancel: Cancel | None) -> None:
+    """Stop here if the caller wants so.
+
+    Raises:
+        CancelledError: The flag is set.
+    """
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("the work was cancelled")
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """What is kept with a stage.
+
+    Attributes:
+        columns: The names of the source columns.
+        format: csv or parquet.
+        encoding: The text encoding of a CSV file.
+        rows: Records, those that cannot be parsed included.
+        unparsable: How many cannot be parsed.
+        bytes_read: Size of what was read.
+    """
+
+    columns: tuple[str, ...]
+    format: str
+    encoding: str | None
+    rows: int
+    unparsable: int
+    bytes_read: int
+
+
+@dataclass(frozen=True)
+class StagedBatch:
+    """A batch that is ready to be mapped by a flow.
+
+    Attributes:
+        path: The stage.
+        info: What is kept with it.
+        missing: Columns the flow may read that the batch does not have; all of them are optional.
+        unexpected: Columns of the batch that the flow does not read.
+    """
+
+    path: Path
+    info: StageInfo
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Records of the batch."""
+        return self.info.rows
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the batch's columns."""
+        return self.info.columns
+
+
+def stage_schema(columns: int) -> pa.Schema:
+    """The Arrow schema of a stage with so many source columns."""
+    return pa.schema(
+        [
+            pa.field("row_number", pa.int64(), nullable=False),
+            pa.field("unparsable", pa.string()),
+            pa.field("unparsable_reason", pa.string()),
+            *(pa.field(f"c{index}", pa.string()) for index in range(columns)),
+        ]
+    )
+
+
+class StageWriter:
+    """Writes a stage; see `writing_stage`."""
+
+    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._writer = writer
+        self._schema = schema
+        self._info: StageInfo | None = None
+        self.rows = 0
+
+    def write(self, row_numbers: pa.Array, columns: Sequence[pa.Array]) -> None:
+        """Write records of which each is whole."""
+        none = pa.nulls(len(row_numbers), pa.string())
+        self._write([row_numbers, none, none, *columns])
+
+    def write_mixed(
+        self,
+        row_numbers: pa.Array,
+        columns: Sequence[pa.Array],
+        unparsable: Sequence[tuple[int, str, str]],
+    ) -> None:
+        """Write records among which lie some that cannot be parsed, in the order of their numbers.
+
+        Args:
+            row_numbers: The numbers of the whole records.
+            columns: Their texts.
+            unparsable: Number, raw text and reason of the others.
+        """
+        numbers, texts, reasons = zip(*unparsable, strict=True)
+        none = pa.nulls(len(row_numbers), pa.string())
+        whole = pa.Table.from_arrays([row_numbers, none, none, *columns], schema=self._schema)
+        others = pa.nulls(len(numbers), pa.string())
+        broken = pa.Table.from_arrays(
+            [
+                pa.array(numbers, pa.int64()),
+                pa.array(texts, pa.string()),
+                pa.array(reasons, pa.string()),
+                *([others] * len(columns)),
+            ],
+            schema=self._schema,
+        )
+        table = pa.concat_tables([whole, broken]).sort_by("row_number").combine_chunks()
+        for batch in table.to_batches():
+            self._write(batch.columns)
+
+    def _write(self, arrays: Sequence[pa.Array]) -> None:
+        batch = pa.RecordBatch.from_arrays(list(arrays), schema=self._schema)
+        self._writer.write_batch(batch, row_group_size=_ROW_GROUP)
+        self.rows += batch.num_rows
+
+    def finish(self, info: StageInfo) -> None:
+        """Say what the stage holds; without it the stage is thrown away."""
+        self._info = info
+        self._writer.add_key_value_metadata({_METADATA_KEY: json.dumps(asdict(info)).encode()})
+
+    @property
+    def finished(self) -> bool:
+        """Whether `finish` was called."""
+        return self._info is not None
+
+
+@contextmanager
+def writing_stage(path: Path, columns: int) -> Iterator[StageWriter]:
+    """Write a stage that appears under its name only when it is whole.
+
+    Args:
+        path: The stage to write.
+        columns: Number of source columns.
+
+    Raises:
+        EngineError: It cannot be written.
+    """
+    partial = path.with_name(path.name + ".tmp")
+    schema = stage_schema(columns)
+    try:
+        with pq.ParquetWriter(partial, schema, compression="snappy") as writer:
+            stage = StageWriter(writer, schema)
+            yield stage
+        partial.replace(path)
+    except OSError as error:
+        raise EngineError(f"cannot write the stage {path}: {os_reason(error)}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def os_reason(error: OSError) -> str:
+    """What an OSError says, in short."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def open_stage(path: Path, flow_columns: Sequence[str], optional: Sequence[str]) -> StagedBatch:
+    """Open the stage of an earlier run for a flow.
+
+    Args:
+        path: The stage.
+        flow_columns: The columns the flow reads.
+        optional: Those of them that may be missing.
+
+    Raises:
+        BatchError: The file is no stage, or lacks columns that the flow reads.
+    """
+    try:
+        metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+        kept: dict[str, Any] = json.loads(metadata[_METADATA_KEY])
+        info = StageInfo(**{**kept, "columns": tuple(kept["columns"])})
+    except FileNotFoundError as error:
+        raise BatchError(f"{path}: the stored input is no longer there") from error
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError, TypeError) as error:
+        raise BatchError(f"{path}: this is no stored input of a run") from error
+    return StagedBatch(path, info, *compare_columns(str(path), info.columns, flow_columns, optional))
+
+
+def compare_columns(
+    path: str, found: Sequence[str], flow_columns: Sequence[str], optional: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that are missing and those that are unexpected.
+
+    Raises:
+        BatchError: A column is missing that is not optional.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    there = set(found)
+    missing = tuple(column for column in flow_columns if column not in there)
+    needed = [column for column in missing if column not in optional]
+    if needed:
+        unread = {column.casefold(): column for column in found if column not in flow_columns}
+        said = []
+        for column in needed:
+            close = get_close_matches(column.casefold(), unread, n=1, cutoff=0.6)
+            said.append(f"{column!r}" + (f" (did you mean {unread[close[0]]!r}?)" if close else ""))
+        columns = ", ".join(map(repr, list(found)[:50])) + (", ..." if len(found) > 50 else "")
+        raise BatchError(
+            f"{path}: the flow reads {'columns that are' if len(needed) > 1 else 'a column that is'} not there: "
+            f"{', '.join(said)}. The file has {columns}. "
+            "Mend the file, or name the column in source.optional if it may be missing"
+        )
+    read = set(flow_columns)
+    return missing, tuple(column for column in found if column not in read)

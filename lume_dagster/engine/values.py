@@ -1,0 +1,205 @@
+"""The types of a value, and the one table of rules by which text becomes typed.
+
+Every engine has its own idea of what `12.5`, `1e3` or `2013` mean as an integer or a date, so the rules are
+ours: a text is first matched as a whole by the pattern of its type, and only what the pattern captured goes to
+the database's cast. Around a value, ASCII blanks (space, tab, line breaks, form feeds) are ignored; digits are
+ASCII digits. What does not match, or lies outside the type's range, is an error, never a null or a rounded value.
+
+| type | accepted | refused |
+| --- | --- | --- |
+| text | anything, as it is: blanks are kept | |
+| integer | `12`, `+12`, `-012`, `12.`, `12.00`; 64 bit | `12.5`, `1e3`, `1_000`, `0x1F`, beyond 64 bit |
+| number | `12`, `.5`, `5.`, `-1.5e-3`; 64-bit float, too small becomes 0 | `NaN`, `Infinity`, `1_000.5`, `1d`, `1e400` |
+| boolean | `true`, `false` (any case), `1`, `0` | `yes`, `t`, `on` |
+| date | `2013-02-03`; years 0001 to 9999 | `2013`, `13-02-03`, `2013-02-30`, a time after it |
+| date-time | `2013-02-03T10:00:00Z`, a blank for `T`, seconds optional, up to six decimals, offset `+02:00` | no offset, `T24:00`, `:60`, `+0200` |
+| date-time-local | the same without an offset | an offset |
+| time-local | `10:00`, `10:00:00.5` | `24:00`, an offset |
+
+A date-time is kept as an instant in UTC; an offset reaches to 15:59, and in the years 0001 and 9999 only `Z` is
+taken, so that the instant stays within these years. Decimals of a second beyond the sixth must be zeros.
+A typed Parquet value goes through its canonical text (see `parquet_source`) and so meets the same rules.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from functools import lru_cache
+
+from lume_dagster.engine.errors import ErrorType
+
+BLANKS = r"[\t-\r ]*"
+
+_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_INNER_YEAR = "(?:[1-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8]|0[1-9][0-9]{2}|00[1-9][0-9]|000[2-9])"
+_DAY = "-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6}0*)?)?"
+_OFFSET = "(?:Z|[+-](?:0[0-9]|1[0-5]):[0-5][0-9])"
+
+
+class ValueType(str, Enum):
+    """The type of a value inside the engine."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    INSTANT = "date-time"
+    TIMESTAMP = "date-time-local"
+    TIME = "time-local"
+
+
+@dataclass(frozen=True)
+class CastRule:
+    """How a text becomes a value of one type.
+
+    Attributes:
+        pattern: Must match the whole text; its first group is what is cast. Runs alike in RE2 and in Python.
+        error: The type of error of a text that is no such value.
+        expected: What was expected, for messages: "an integer".
+    """
+
+    pattern: str
+    error: ErrorType
+    expected: str
+
+
+def _whole(captured: str) -> str:
+    return rf"^{BLANKS}({captured}){BLANKS}$"
+
+
+CAST_RULES: dict[ValueType, CastRule] = {
+    ValueType.INTEGER: CastRule(
+        rf"^{BLANKS}([+-]?[0-9]+)(?:\.0*)?{BLANKS}$", ErrorType.TYPE, "an integer of at most 64 bits"
+    ),
+    ValueType.NUMBER: CastRule(
+        _whole(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"), ErrorType.TYPE, "a finite number"
+    ),
+    ValueType.BOOLEAN: CastRule(
+        _whole("[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|1|0"), ErrorType.TYPE, "true, false, 1 or 0"
+    ),
+    ValueType.DATE: CastRule(_whole(_YEAR + _DAY), ErrorType.FORMAT, "a date like 2013-02-03"),
+    ValueType.INSTANT: CastRule(
+        _whole(f"{_INNER_YEAR}{_DAY}[T ]{_CLOCK}{_OFFSET}|{_YEAR}{_DAY}[T ]{_CLOCK}Z"),
+        ErrorType.FORMAT,
+        "a date and time with an offset from UTC, like 2013-02-03T10:00:00Z",
+    ),
+    ValueType.TIMESTAMP: CastRule(
+        _whole(f"{_YEAR}{_DAY}[T ]{_CLOCK}"),
+        ErrorType.FORMAT,
+        "a date and time without an offset, like 2013-02-03T10:00:00",
+    ),
+    ValueType.TIME: CastRule(_whole(_CLOCK), ErrorType.FORMAT, "a time of day like 10:00:00"),
+}
+"""One rule a type; text needs none."""
+
+FORMAT_PATTERNS: dict[str, str] = {
+    "email": (
+        r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+        r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+    ),
+    "uuid": r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$",
+}
+"""Formats that stay text and are checked by a pattern."""
+
+
+class FormatProblem(ValueError):  # noqa: N818 - it is no error of its own, only the message for one
+    """A date format is not usable; the message says why."""
+
+
+_DIRECTIVES: dict[str, tuple[str, str]] = {
+    "%Y": ("year", _YEAR),
+    "%m": ("month", "[0-9]{2}"),
+    "%-m": ("month", "[0-9]{1,2}"),
+    "%d": ("day", "[0-9]{2}"),
+    "%-d": ("day", "[0-9]{1,2}"),
+    "%H": ("hour", "[01][0-9]|2[0-3]"),
+    "%-H": ("hour", "[01]?[0-9]|2[0-3]"),
+    "%M": ("minute", "[0-5][0-9]"),
+    "%S": ("second", "[0-5][0-9]"),
+    "%f": ("fraction", "[0-9]{1,6}"),
+}
+_FORMAT_TOKEN = re.compile(r"%-?.|[^%]|%", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class DateFormat:
+    """A date format in strptime's notation, as a pattern and the order of its parts.
+
+    Attributes:
+        pattern: Matches the whole text, with a group a part.
+        iso: What to put the groups together to, as a replacement text: `\\3-\\1-\\2`.
+    """
+
+    pattern: str
+    iso: str
+
+
+@lru_cache(maxsize=1024)
+def date_format(text: str, value_type: ValueType) -> DateFormat:
+    """Read a format such as `%d/%m/%Y`.
+
+    Args:
+        text: The format. Directives: %Y %m %d %H %M %S %f, with %-m %-d %-H for one or two digits, and %%.
+            All have a fixed width otherwise, and letters and blanks stand for themselves.
+        value_type: DATE, TIMESTAMP, INSTANT (read as UTC) or TIME; says which parts are needed.
+
+    Raises:
+        FormatProblem: A directive is unknown, comes twice, is missing or does not belong there.
+    """
+    pattern, groups = [], dict[str, int]()
+    for token in _FORMAT_TOKEN.findall(text):
+        if token == "%%":
+            pattern.append("%")
+        elif token in _DIRECTIVES:
+            part, digits = _DIRECTIVES[token]
+            if part in groups:
+                raise FormatProblem(f"{token} gives the {part} a second time")
+            groups[part] = len(groups) + 1
+            pattern.append(f"({digits})")
+        elif token.startswith("%"):
+            raise FormatProblem(f"{token} is not known here; use {' '.join(_DIRECTIVES)} or %%")
+        else:
+            pattern.append(re.escape(token))
+    date = ["year", "month", "day"] if value_type is not ValueType.TIME else []
+    clock = ["hour", "minute"] if value_type is not ValueType.DATE else []
+    optional = ["second", "fraction"] if clock else []
+    if missing := [part for part in date + clock if part not in groups]:
+        raise FormatProblem(f"the format says nothing of the {' and the '.join(missing)}")
+    if surplus := [part for part in groups if part not in date + clock + optional]:
+        raise FormatProblem(f"a {value_type.value} has no {' and no '.join(surplus)}")
+    if "fraction" in groups and "second" not in groups:
+        raise FormatProblem("%f needs %S")
+    iso = "-".join(f"\\{groups[part]}" for part in date)
+    if clock:
+        iso += (" " if date else "") + ":".join(
+            f"\\{groups[part]}" for part in ["hour", "minute", "second"] if part in groups
+        )
+    if "fraction" in groups:
+        iso += f".\\{groups['fraction']}"
+    return DateFormat(f"^{BLANKS}{''.join(pattern)}{BLANKS}$", iso)
+
+
+def is_value(text: str, value_type: ValueType) -> bool:
+    """Whether a text is a value of a type by the table of cast rules; for the few texts of a flow file."""
+    if value_type is ValueType.TEXT:
+        return True
+    match = re.fullmatch(CAST_RULES[value_type].pattern, text)
+    if match is None:
+        return False
+    captured = match[1]
+    if value_type is ValueType.INTEGER:
+        return -(2**63) <= int(captured) < 2**63
+    if value_type is ValueType.NUMBER:
+        return math.isfinite(float(captured))
+    if value_type in (ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP):
+        try:
+            date.fromisoformat(captured[:10])
+        except ValueError:
+            return False
+    return True
