@@ -1,23 +1,59 @@
-# Every target sets up what it needs, once. `make help` lists them.
+# Every target sets up what it needs, once. `make` lists them.
 PYTHON ?= python3.11
-VENV := .venv
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+BIN := .venv/bin
+READY := .venv/.ready
 
-.PHONY: help setup demo dev test test-fast e2e lint format lock clean
+# What the example and the UI work on; each can be set from outside.
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+export LUME_HOME ?= $(CURDIR)/.lume
+
 .DEFAULT_GOAL := help
+.PHONY: help setup demo dev test lint format lock browser clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1	\2/' | expand -t 20
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 setup: $(READY) ## make the environment in .venv, from locked versions
 
 $(READY): requirements.lock pyproject.toml
-	@echo "Setting up $(VENV) (once) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@echo "Setting up .venv, once ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	@mkdir -p $(@D)
+	@cp $< $@
+
+demo: $(READY) $(DAGSTER_HOME)/dagster.yaml ## two weeks of real batches the whole way, through real Dagster runs
+	@$(BIN)/python -m examples.demo
+
+dev: $(READY) $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the example pipeline, at http://localhost:3000
+	@$(BIN)/python -m examples.flights --out data/incoming/flights
+	@$(BIN)/dagster dev
+
+test: $(READY) browser ## all tests, those in a real browser included
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(READY) ## put the code into the project's style
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+lock: $(READY) ## resolve the dependencies anew into requirements.lock
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+
+# The browser tests drive Debian's chromium; where it cannot be installed, they are skipped and say so.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || true
+
 clean: ## remove the environment and all that running leaves behind
-	rm -rf $(VENV) .lume .dagster data screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .lume .dagster data screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,6 @@
 """The assets of a flow version: write, audit, publish."""
 
-from __future__ import annotations
-
+# Dagster reads the annotations of the steps at run time, so that they are not postponed here.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -125,13 +126,16 @@ class LumeCheck:
         self, asset_key: dg.AssetKey, partitions_def: dg.PartitionsDefinition | None
     ) -> dg.AssetCheckSpec:
         """The check as Dagster knows it."""
-        return dg.AssetCheckSpec(
-            self.name,
-            asset=asset_key,
-            description=self.description,
-            blocking=self.can_stop,
-            partitions_def=partitions_def,
-        )
+        with warnings.catch_warnings():
+            # Partitions of checks are a preview feature; without them a pass would speak for every batch.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return dg.AssetCheckSpec(
+                self.name,
+                asset=asset_key,
+                description=self.description,
+                blocking=self.can_stop,
+                partitions_def=partitions_def,
+            )
 
 
 def mapped_checks(checks: LumeChecks) -> list[LumeCheck]:

@@ -248,12 +248,15 @@ def serve(session: _Session, host: str, port: int) -> None:
     if not session.connection.is_embedded:
         raise click.ClickException("serve is for the embedded Lume; leave out --base-url (LUME_BASE_URL)")
     try:
-        from lume_dagster.service.server import serve as serve_forever  # noqa: PLC0415 - an extra
+        from lume_dagster.service import server  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise click.ClickException(
             f"serve needs the package {error.name!r}: install 'lume-dagster[serve]'"
         ) from error
-    serve_forever(session.connection.embedded_settings(), host=host, port=port)
+    try:
+        server.serve(session.connection.embedded_settings(), host=host, port=port)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _wait(client: LumeClient, run: LumeRun) -> LumeRun:

@@ -1,7 +1,6 @@
 """Loads mapped records and rejects into downstream assets, as what their parameters are annotated with."""
 
-from __future__ import annotations
-
+# Dagster reads the annotation of a resource dependency at run time, so that it is not postponed here.
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,7 +59,6 @@ class LumeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc,unused-ignor
 
     def _read(self, context: dg.InputContext, published: dg.AssetMaterialization) -> pa.Table:
         run_id, kind = (str(published.metadata[name].value) for name in (RUN_ID, OUTPUT))
-        context.add_input_metadata({RUN_ID: run_id})
         client = self.lume.client
         return read_output(client, client.run_status(run_id), "rejects" if kind == "rejects" else "mapped")
 

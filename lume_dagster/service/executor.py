@@ -22,10 +22,12 @@ from lume_dagster.engine import (
     BatchResult,
     CancelledError,
     Engine,
+    EngineError,
     EngineSettings,
     FlowVersion,
     StagedBatch,
 )
+from lume_dagster.service.errors import NotFoundError
 from lume_dagster.service.files import SOURCE, RunFiles
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import RunStatus
@@ -60,7 +62,14 @@ class RunExecutor:
         self._store = store
         self._files = files
         self._on_change = on_change
-        self._engine = Engine(EngineSettings(memory_limit=settings.memory_limit, threads=settings.threads))
+        self._engine = Engine(
+            EngineSettings(
+                directories=files.folders,
+                memory_limit=settings.memory_limit,
+                threads=settings.threads,
+                temp_directory=files.open_spill(),
+            )
+        )
         self._workers = ThreadPoolExecutor(settings.max_concurrent_runs, thread_name_prefix="lume-run")
         self._cancels: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
@@ -100,6 +109,7 @@ class RunExecutor:
         if self._heart is not None:
             self._heart.join()
         self._engine.close()
+        self._files.close_spill()
 
     def _keep_leases(self) -> None:
         while not self._stop.wait(self._settings.lease_seconds / _BEATS_PER_LEASE):
@@ -135,7 +145,7 @@ class RunExecutor:
     def _carry_out(self, run: RunRecord, flow: FlowVersion, cancel: threading.Event) -> None:
         seconds: dict[str, float] = {}
         if cancel.is_set():
-            raise CancelledError
+            raise CancelledError("the run was cancelled before it started")
         staging = self._files.open_staging(run.id)
 
         with self._stage(run, RunStatus.SYNCING_SOURCE, seconds):
@@ -162,7 +172,10 @@ class RunExecutor:
         if not run.source_path.startswith(STORED_INPUT_PREFIX):
             return self._engine.ingest(flow, run.source_path, staging, cancel)
         earlier = run.source_path.removeprefix(STORED_INPUT_PREFIX)
-        stored = self._files.path(earlier, SOURCE)
+        try:
+            stored = self._files.path(self._store.get(earlier).id, SOURCE)
+        except NotFoundError as error:
+            raise BatchError(f"source_path {run.source_path!r}: {error}") from error
         if not stored.is_file():
             raise BatchError(f"run {earlier} keeps no input that could be run again")
         os.link(stored, staging / SOURCE)
@@ -191,14 +204,14 @@ class RunExecutor:
 
 def _verdict(result: BatchResult) -> tuple[RunStatus, str | None]:
     """The final status of a run that went through, and what its error message says."""
-    if result.rejected == 0:
+    if result.rejected_rows == 0:
         return RunStatus.SUCCEEDED, None
-    if result.mapped:
+    if result.mapped_rows:
         return RunStatus.PARTIAL_FAILED, None
     most_frequent = sorted(result.by_type.items(), key=lambda item: -item[1])[:_MOST_FREQUENT_REASONS]
     reasons = ", ".join(f"{kind} ({count})" for kind, count in most_frequent)
     message = (
-        f"no record of the batch could be mapped: all {result.rejected} were rejected, most often for {reasons}; "
+        f"no record of the batch could be mapped: all {result.rejected_rows} were rejected, most often for {reasons}; "
         "see the rejects, and whether this is the batch that the flow version was made for"
     )
     return RunStatus.FAILED, message
@@ -208,7 +221,11 @@ def _outcome(result: BatchResult, seconds: dict[str, float], checksums: dict[str
     """What is kept of a run that went through, as its metadata tells it."""
     total = sum(seconds.values())
     return {
-        "rows": {"source": result.source, "mapped": result.mapped, "rejected": result.rejected},
+        "rows": {
+            "source": result.source_rows,
+            "mapped": result.mapped_rows,
+            "rejected": result.rejected_rows,
+        },
         "validation": {
             "by_type": dict(result.by_type),
             "by_field": {field: dict(kinds) for field, kinds in result.by_field.items()},
@@ -223,7 +240,7 @@ def _outcome(result: BatchResult, seconds: dict[str, float], checksums: dict[str
         },
         "performance": {
             "stage_seconds": seconds,
-            "rows_per_second": round(result.source / total, 1) if total else None,
+            "rows_per_second": round(result.source_rows / total, 1) if total else None,
             "bytes_read": result.bytes_read,
             "bytes_written": result.bytes_written,
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -235,4 +252,4 @@ def _outcome(result: BatchResult, seconds: dict[str, float], checksums: dict[str
 def _crash_message(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk of the embedded Lume's home is full; make room, and run the batch again"
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"

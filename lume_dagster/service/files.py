@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+from ulid import ULID
 
 from lume_dagster.service.settings import ServiceSettings
 
@@ -23,6 +26,12 @@ class RunFiles:
     def __init__(self, settings: ServiceSettings) -> None:
         self._runs = settings.runs_dir.absolute()
         self._staging = settings.staging_dir.absolute()
+        self._spill = settings.home.absolute() / "spill" / f"{socket.gethostname()}-{os.getpid()}-{ULID()}"
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """The two folders that hold runs' files."""
+        return self._staging, self._runs
 
     def path(self, run_id: str, name: str) -> Path:
         """A file of a finished run."""
@@ -55,21 +64,49 @@ class RunFiles:
         for folder in (self._staging / run_id, self._runs / run_id):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def sweep(self, is_abandoned: Callable[[str], bool]) -> list[str]:
-        """Removes the staging folders of abandoned runs.
+    def open_spill(self) -> Path:
+        """The folder into which this process may spill what does not fit into memory.
+
+        What processes of this machine that have died left beside it is removed.
+        """
+        host = socket.gethostname()
+        for folder in self._spill.parent.glob(f"{host}-*"):
+            pid = folder.name.removeprefix(f"{host}-").partition("-")[0]
+            if pid.isdecimal() and not _is_alive(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+        return self._spill
+
+    def close_spill(self) -> None:
+        """Removes what this process spilled."""
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def sweep(self, *, is_over: Callable[[str], bool], without_results: Collection[str]) -> None:
+        """Removes what processes that have died left behind.
 
         Args:
-            is_abandoned: Tells of a run id whether nobody works on that run any more.
-
-        Returns:
-            The ids of the runs whose folders were removed.
+            is_over: Tells of a run id whether that run has ended; its staging folder then belongs to nobody.
+            without_results: The runs that ended without results; whatever lies in their place was never told of.
         """
-        if not self._staging.is_dir():
-            return []
-        swept = [folder.name for folder in self._staging.iterdir() if is_abandoned(folder.name)]
-        for run_id in swept:
-            self.discard(run_id)
-        return swept
+        for folder in _folders_in(self._staging):
+            if is_over(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in _folders_in(self._runs):
+            if folder.name in without_results:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _checksum(path: Path) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -76,7 +76,7 @@ class LumeService:
                 self._opened = _Work(
                     store, executor, LeaseWatch(store, executor.owner, self.settings.lease_seconds)
                 )
-                self._files.sweep(self._is_abandoned(store))
+                self._files.sweep(is_over=store.is_over, without_results=store.without_results())
             return self._opened
 
     def flows(self) -> FlowList:
@@ -102,7 +102,7 @@ class LumeService:
             target_schema=flow.target_schema,
             lineage=flow.lineage,
             source=flow.source.model_dump(mode="json"),
-            mapper={field: entry.model_dump(mode="json") for field, entry in flow.mapper.items()},
+            mapper=flow.mapper,
         )
 
     def create_run(self, request: CreateRun, idempotency_key: str | None = None) -> tuple[Run, bool]:
@@ -218,16 +218,6 @@ class LumeService:
         for run_id in self._work.leases.observe():
             self._files.discard(run_id)
             self._changes.notify(run_id)
-
-    @staticmethod
-    def _is_abandoned(store: RunStore) -> Callable[[str], bool]:
-        def is_abandoned(run_id: str) -> bool:
-            try:
-                return store.get(run_id).status.is_final
-            except NotFoundError:
-                return False
-
-        return is_abandoned
 
     def _document(self, record: RunRecord) -> Run:
         outcome = dict(record.outcome or {})

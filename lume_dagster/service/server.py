@@ -8,7 +8,6 @@ import os
 import uvicorn
 
 from lume_dagster.service.app import create_app
-from lume_dagster.service.errors import InvalidRequestError
 from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
 
@@ -24,11 +23,11 @@ def serve(settings: ServiceSettings, *, host: str, port: int) -> None:
         port: Port to listen on; 0 takes a free one.
 
     Raises:
-        InvalidRequestError: The address can be reached from other machines, and no key is set.
+        ValueError: The address can be reached from other machines, and no key is set.
     """
     api_key = os.environ.get("LUME_API_KEY") or None
     if api_key is None and not _is_loopback(host):
-        raise InvalidRequestError(
+        raise ValueError(
             f"whoever reaches {host} could have any file of this machine mapped; "
             "set LUME_API_KEY, or listen on 127.0.0.1"
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 from ulid import ULID
 
 from lume_dagster.service.errors import (
@@ -128,13 +128,20 @@ class RunStore:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = sa.make_url(url)
-        self._where = parsed.render_as_string(hide_password=True)
-        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        try:
+            parsed = sa.make_url(url)
+            self._where = parsed.render_as_string(hide_password=True)
+            self._is_sqlite = parsed.get_backend_name() == "sqlite"
+            arguments = {"timeout": _SQLITE_BUSY_SECONDS} if self._is_sqlite else {}
+            self._engine = sa.create_engine(parsed, connect_args=arguments)
+        except (ArgumentError, ImportError) as error:
+            # The message of the error may hold the password.
+            raise UnavailableError(
+                f"the store's URL (LUME_STORE_URL) cannot be used ({type(error).__name__}); write it as SQLAlchemy "
+                "does, such as postgresql+psycopg://USER:PASSWORD@HOST/NAME, and install its driver"
+            ) from None
         if self._is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
-        arguments = {"timeout": _SQLITE_BUSY_SECONDS} if self._is_sqlite else {}
-        self._engine = sa.create_engine(parsed, connect_args=arguments)
         if self._is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -208,6 +215,18 @@ class RunStore:
         with self._read() as connection:
             rows = connection.execute(sa.select(_runs).where(_runs.c.active_batch.is_not(None))).mappings()
             return [_record(row) for row in rows]
+
+    def is_over(self, run_id: str) -> bool:
+        """Whether there is a run of this id, and it has ended."""
+        query = sa.select(_runs.c.id).where(_runs.c.id == run_id, _runs.c.active_batch.is_(None))
+        with self._read() as connection:
+            return connection.execute(query).first() is not None
+
+    def without_results(self) -> set[str]:
+        """The ids of all runs that ended without results."""
+        query = sa.select(_runs.c.id).where(_runs.c.active_batch.is_(None), _runs.c.outcome.is_(sa.null()))
+        with self._read() as connection:
+            return set(connection.scalars(query))
 
     def advance(self, run_id: str, owner: str, status: RunStatus, **columns: Any) -> bool:
         """Moves a run of this owner forward to `status`.
