@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -15,9 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from definitions import defs
-from examples.flights import damage, write_days
+from examples.flights import FOLDER, damaged, flights_by_day, raw_flights, write_batches
 
-INCOMING = Path("data/incoming/flights")
 DAYS = [f"2013-01-{day:02}" for day in range(1, 15)]
 DAMAGED = "2013-01-09"
 AGAIN = "2013-01-03"
@@ -117,8 +115,8 @@ def table_of(outcomes: list[Outcome]) -> Table:
 def main() -> int:
     """Runs the demo; returns the exit code."""
     console, progress = Console(width=None if sys.stdout.isatty() else 150), Console(stderr=True)
-    write_days(INCOMING, DAYS)
-    damage(INCOMING / f"{DAMAGED}.csv")
+    batches = {str(day): batch for day, batch in flights_by_day(raw_flights()).items()}
+    write_batches({day: damaged(batches[day]) if day == DAMAGED else batches[day] for day in DAYS}, FOLDER)
     with dg.DagsterInstance.get() as instance:
         outcomes = []
         with progress.status("") as line:
@@ -134,26 +132,30 @@ def main() -> int:
 
     console.print(table_of(outcomes), "")
     by_day = {outcome.day: outcome for outcome in outcomes}
-    damaged, first = by_day[DAMAGED], by_day[AGAIN]
+    broken, first = by_day[DAMAGED], by_day[AGAIN]
     ids = after.column("flight_id").to_pylist()
     claims = {
-        f"{DAMAGED}, the batch of a broken upload that was resumed, was stopped by the audit": not damaged.succeeded
-        and bool(damaged.stopped_by)
-        and damaged.punctuality_rows is None,
-        f"its {damaged.rejected} rejects reached review all the same": damaged.review_rows == damaged.rejected,
+        f"{DAMAGED}, the batch of a broken upload that was resumed, was stopped by the audit": not broken.succeeded
+        and bool(broken.stopped_by)
+        and broken.punctuality_rows is None,
+        f"its {broken.rejected} rejects reached review all the same": damaged.review_rows
+        == damaged.rejected,
         "every other batch passed, and reached the punctuality table": all(
             outcome.succeeded and outcome.punctuality_rows for outcome in outcomes if outcome.day != DAMAGED
         ),
         "every record was mapped or rejected": all(
             outcome.source == (outcome.mapped or 0) + (outcome.rejected or 0) for outcome in outcomes
         ),
-        f"materializing {AGAIN} again started no new run": repeated.succeeded and repeated.run_id == first.run_id,
+        f"materializing {AGAIN} again started no new run": repeated.succeeded
+        and repeated.run_id == first.run_id,
         f"a forced rerun started one, {forced.run_id}": forced.succeeded and forced.run_id != first.run_id,
         f"and left no record twice: {len(ids)} records, {len(set(ids))} flights": len(ids) == len(set(ids))
         and after.equals(before),
     }
     for claim, held in claims.items():
-        console.print(f"[{'green' if held else 'bold red'}]{'ok ' if held else 'NO '}[/] {claim}", highlight=False)
+        console.print(
+            f"[{'green' if held else 'bold red'}]{'ok ' if held else 'NO '}[/] {claim}", highlight=False
+        )
     console.print("\nOpen the UI with: make dev", highlight=False)
     return 0 if all(claims.values()) else 1
 

@@ -33,10 +33,10 @@ class EngineSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     directories: tuple[Path, ...] = ()
-    memory_limit: str = Field("1GB", pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
-    threads: int | None = Field(None, ge=1)
+    memory_limit: str = Field(default="1GB", pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
+    threads: int | None = Field(default=None, ge=1)
     temp_directory: Path | None = None
-    max_temp_directory_size: str = Field("50GB", pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
+    max_temp_directory_size: str = Field(default="50GB", pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
 
 
 def _open(settings: EngineSettings, directories: Sequence[Path]) -> duckdb.DuckDBPyConnection:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import secrets
-
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +29,7 @@ _BLOCK = 4 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _MAX_HEADER = 1024 * 1024
 _BOM = codecs.BOM_UTF8
+_QUOTE, _LINE_BREAKS = ord('"'), b"\r\n"
 _OTHER_DELIMITERS = ";\t|,"
 
 
@@ -73,7 +74,7 @@ class _Utf8Stream(io.RawIOBase):
             text = self._decoder.decode(raw, final=not raw)
         except UnicodeDecodeError as error:
             raise self._undecodable(raw, error) from error
-        encoded = text.encode("utf-8", "surrogatepass")
+        encoded = text.encode()
         self._pending = bool(self._decoder.getstate()[0])
         return encoded
 
@@ -100,7 +101,7 @@ class _Utf8Stream(io.RawIOBase):
 class _Unparsable:
     """The lines that pyarrow could not make records of, as it meets them."""
 
-    found: list[tuple[int, str, str]] = field(default_factory=list)
+    found: deque[tuple[int, str, str]] = field(default_factory=deque)
     total: int = 0
     end: str = ""
 
@@ -197,7 +198,7 @@ def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[s
     text = stream.chunk()
     if not text:
         raise BatchError(f"{path}: the file is empty, there is not even a header")
-    while (end := _end_of_record(text)) is None:
+    while (end := _end_of_record(text, source.delimiter)) is None:
         piece = stream.chunk()
         if len(text) > _MAX_HEADER:
             raise BatchError(
@@ -207,7 +208,7 @@ def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[s
             end = len(text)
             break
         text += piece
-    line = text[:end].decode("utf-8", "surrogatepass").strip("\r\n")
+    line = text[:end].decode().strip("\r\n")
     if not line:
         raise BatchError(f"{path}: there is no header, the file holds blank lines only")
     csv.field_size_limit(max(csv.field_size_limit(), 2 * _MAX_HEADER))
@@ -215,20 +216,19 @@ def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[s
     return tuple(names), text[end:]
 
 
-def _end_of_record(text: bytes) -> int | None:
+def _end_of_record(text: bytes, delimiter: str) -> int | None:
     """Where the first record that is not blank ends, its line break included; None if it does not."""
-    quoted = False
-    seen = False
+    quoted, at_start, seen = False, True, False
     for at, byte in enumerate(text):
-        if byte == 0x22:
-            quoted, seen = not quoted, True
-        elif byte in (0x0A, 0x0D) and not quoted:
+        if byte == _QUOTE and (quoted or at_start):
+            quoted, at_start, seen = not quoted, quoted, True
+        elif byte in _LINE_BREAKS and not quoted:
             if seen:
-                if byte == 0x0D and at + 1 == len(text):
+                if byte == _LINE_BREAKS[0] and at + 1 == len(text):
                     return None
-                return at + 2 if text[at : at + 2] == b"\r\n" else at + 1
+                return at + 2 if text[at : at + 2] == _LINE_BREAKS else at + 1
         else:
-            seen = True
+            seen, at_start = True, byte == ord(delimiter)
     return None
 
 
@@ -240,7 +240,7 @@ def _columns(
             raise BatchError(
                 f"{path}, line 1: the header names the column {name!r} more than once; rename one"
             )
-    if len(columns) == 1 and columns[0] not in flow_columns:
+    if len(columns) == 1 and not set(flow_columns) <= {*columns, *source.optional}:
         for delimiter in _OTHER_DELIMITERS:
             if delimiter != source.delimiter and delimiter in columns[0]:
                 written = "\\t" if delimiter == "\t" else delimiter
@@ -288,7 +288,7 @@ def _copy(
         raise BatchError(f"{path}: cannot be read as CSV after record {number}: {error}") from error
     if unparsable.found:
         empty = [pa.array([], pa.string())] * width
-        writer.write_mixed(pa.array([], pa.int64()), empty, unparsable.found)
+        writer.write_mixed(pa.array([], pa.int64()), empty, list(unparsable.found))
     return unparsable.total
 
 
@@ -299,7 +299,7 @@ def _write_batch(batch: pa.RecordBatch, number: int, unparsable: _Unparsable, wr
         writer.write_mixed(pa.array(numbers, pa.int64()), batch.columns, bad)
     elif batch.num_rows:
         writer.write(pa.array(numbers, pa.int64()), batch.columns)
-    return number + batch.num_rows + len(bad)
+    return number + len(numbers) + len(bad)
 
 
 def _numbers(
@@ -309,7 +309,7 @@ def _numbers(
     bad = []
     last = number + rows
     while unparsable.found and unparsable.found[0][0] <= last:
-        bad.append(unparsable.found.pop(0))
+        bad.append(unparsable.found.popleft())
         last += 1
     if not bad:
         return range(number + 1, last + 1), bad

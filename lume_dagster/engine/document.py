@@ -7,7 +7,7 @@ is decided where the plan is made.
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Any, ClassVar, Literal, Union
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,14 +18,15 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
+    field_validator,
+    model_validator,
 )
 from pydantic import Tag as PydanticTag
-from pydantic import field_validator, model_validator
 
 TAG = "operation:"
 """Prefix of the union tags, so that they can be told from real keys in the place of an error."""
 
-Scalar = Union[StrictStr, StrictBool, StrictInt, StrictFloat]
+Scalar = StrictStr | StrictBool | StrictInt | StrictFloat
 Formats = Annotated[
     list[StrictStr], Field(min_length=1, description="strptime formats, tried in this order.")
 ]
@@ -62,17 +63,15 @@ def _ref_kind(value: Any) -> str | None:
 
 
 Ref = Annotated[
-    Union[Annotated[StrictStr, _tag("column")], Annotated[TargetRef, _tag("target")]],
+    Annotated[StrictStr, _tag("column")] | Annotated[TargetRef, _tag("target")],
     Discriminator(lambda value: TAG + "column" if isinstance(value, str) else TAG + "target"),
 ]
 """A source column by its name, or `{target: field}`."""
 
 ConcatPart = Annotated[
-    Union[
-        Annotated[StrictStr, _tag("column")],
-        Annotated[TargetRef, _tag("target")],
-        Annotated[TextPart, _tag("text")],
-    ],
+    Annotated[StrictStr, _tag("column")]
+    | Annotated[TargetRef, _tag("target")]
+    | Annotated[TextPart, _tag("text")],
     Discriminator(_ref_kind),
 ]
 
@@ -81,17 +80,21 @@ class SourceSpec(Part):
     """How to read a batch. All of it is optional."""
 
     format: Literal["csv", "parquet"] | None = Field(
-        None, description="csv or parquet; taken from the file's extension if it is not given."
+        default=None, description="csv or parquet; taken from the file's extension if it is not given."
     )
-    delimiter: StrictStr = Field(",", description="The one character between two fields of a CSV line.")
-    encoding: StrictStr = Field("utf-8", description="The text encoding of a CSV file, by its Python name.")
+    delimiter: StrictStr = Field(
+        default=",", description="The one character between two fields of a CSV line."
+    )
+    encoding: StrictStr = Field(
+        default="utf-8", description="The text encoding of a CSV file, by its Python name."
+    )
     null_values: list[StrictStr] = Field(
-        [""], description="Texts that mean that a value is absent, whether quoted or not."
+        default=[""], description="Texts that mean that a value is absent, whether quoted or not."
     )
     optional: list[StrictStr] = Field(
-        [], description="Columns the mapper reads that a batch may lack; they count as absent then."
+        default=[], description="Columns the mapper reads that a batch may lack; they count as absent then."
     )
-    allow_empty: StrictBool = Field(False, description="Accept a batch without any record.")
+    allow_empty: StrictBool = Field(default=False, description="Accept a batch without any record.")
 
     @field_validator("delimiter")
     @classmethod
@@ -114,7 +117,7 @@ class SourceSpec(Part):
 class Entry(Part):
     """The rule for one target field."""
 
-    default: Scalar | None = Field(None, description="Used where the input is absent.")
+    default: Scalar | None = Field(default=None, description="Used where the input is absent.")
 
 
 class ExtractEntry(Entry):
@@ -135,12 +138,12 @@ class LookupSpec(Part):
     """A table from source values to target values."""
 
     from_: Ref = Field(alias="from")
-    table: dict[str, Scalar] | None = Field(None, description="Source value: target value.")
+    table: dict[str, Scalar] | None = Field(default=None, description="Source value: target value.")
     file: StrictStr | None = Field(
-        None, description="A CSV file beside the flow file, with the columns key and value."
+        default=None, description="A CSV file beside the flow file, with the columns key and value."
     )
     on_miss: Literal["reject", "null", "default"] = Field(
-        "reject", description="What becomes of a value that is not in the table."
+        default="reject", description="What becomes of a value that is not in the table."
     )
 
     @field_validator("on_miss", mode="before")
@@ -196,7 +199,7 @@ class ClockSpec(DatePartsSpec):
 
     hhmm: Ref
     not_before: StrictStr | None = Field(
-        None,
+        default=None,
         description="A target field. The day is moved so that the moment lies in the 24 hours that start at this "
         "field's value less the tolerance.",
     )
@@ -225,7 +228,7 @@ class DateEntry(Entry):
 
     operation: ClassVar[str] = "date"
     date: Annotated[
-        Union[Annotated[FormatsSpec, _tag("formats")], Annotated[DatePartsSpec, _tag("parts")]],
+        Annotated[FormatsSpec, _tag("formats")] | Annotated[DatePartsSpec, _tag("parts")],
         _either("parts"),
     ]
 
@@ -235,7 +238,7 @@ class DateTimeEntry(Entry):
 
     operation: ClassVar[str] = "datetime"
     datetime: Annotated[
-        Union[Annotated[FormatsSpec, _tag("formats")], Annotated[ClockSpec, _tag("clock")]], _either("clock")
+        Annotated[FormatsSpec, _tag("formats")] | Annotated[ClockSpec, _tag("clock")], _either("clock")
     ]
 
 
@@ -244,7 +247,7 @@ class TimeEntry(Entry):
 
     operation: ClassVar[str] = "time"
     time: Annotated[
-        Union[Annotated[FormatsSpec, _tag("formats")], Annotated[HhmmSpec, _tag("hhmm")]], _either("hhmm")
+        Annotated[FormatsSpec, _tag("formats")] | Annotated[HhmmSpec, _tag("hhmm")], _either("hhmm")
     ]
 
 
@@ -280,16 +283,14 @@ def _operation(value: Any) -> str | None:
 
 
 MapperEntry = Annotated[
-    Union[
-        Annotated[ExtractEntry, _tag("extract")],
-        Annotated[ConstantEntry, _tag("constant")],
-        Annotated[LookupEntry, _tag("lookup")],
-        Annotated[ConcatEntry, _tag("concat")],
-        Annotated[DateEntry, _tag("date")],
-        Annotated[DateTimeEntry, _tag("datetime")],
-        Annotated[TimeEntry, _tag("time")],
-        Annotated[ExpressionEntry, _tag("expression")],
-    ],
+    Annotated[ExtractEntry, _tag("extract")]
+    | Annotated[ConstantEntry, _tag("constant")]
+    | Annotated[LookupEntry, _tag("lookup")]
+    | Annotated[ConcatEntry, _tag("concat")]
+    | Annotated[DateEntry, _tag("date")]
+    | Annotated[DateTimeEntry, _tag("datetime")]
+    | Annotated[TimeEntry, _tag("time")]
+    | Annotated[ExpressionEntry, _tag("expression")],
     Discriminator(
         _operation,
         custom_error_type="operation",
@@ -308,7 +309,7 @@ class FlowDocument(Part):
     """A flow version: one file, `flows/<flow>/v<N>.yaml`, that never changes once it was used."""
 
     description: StrictStr = ""
-    source: SourceSpec = SourceSpec()
+    source: SourceSpec = Field(default_factory=SourceSpec)
     target_schema: dict[str, Any] = Field(description="JSON Schema of one target record.")
     mapper: dict[str, MapperEntry] = Field(description="One entry a target field; its operation is the key.")
-    target: TargetSpec = TargetSpec()
+    target: TargetSpec = Field(default_factory=TargetSpec)

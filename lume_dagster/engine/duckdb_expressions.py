@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lume_dagster.engine import plan as p
-from lume_dagster.engine.schema import Bound, Constraint, LengthBetween, Matches, OneOf, Scalar
+from lume_dagster.engine.schema import Bound, Constraint, Length, Matches, OneOf, Scalar
 from lume_dagster.engine.sql import literal, number
 from lume_dagster.engine.values import CAST_RULES, ValueType, date_format
 
@@ -177,12 +177,11 @@ def holds(constraint: Constraint, value: str, value_type: ValueType) -> str:
     """
     if isinstance(constraint, Matches):
         return f"regexp_matches({value}, {literal(constraint.re2)})"
-    if isinstance(constraint, LengthBetween):
-        limits = [("<=", constraint.maximum), (">=", constraint.minimum)]
-        return " AND ".join(f"length({value}) {sign} {limit}" for sign, limit in limits if limit is not None)
+    if isinstance(constraint, Length):
+        return f"length({value}) {constraint.comparison} {constraint.limit}"
     if isinstance(constraint, Bound):
         return f"{value} {constraint.comparison} {_scalar(constraint.limit, value_type)}"
-    options = [(_scalar(option, value_type), "true") for option in sorted(constraint.values)]  # type: ignore[type-var]
+    options = [(_scalar(option, value_type), "true") for option in sorted(constraint.values)]
     return _decision(value, options, f"CASE WHEN {value} IS NOT NULL THEN false END")
 
 
@@ -195,13 +194,8 @@ def message(constraint: Constraint) -> str:
     if isinstance(constraint, Matches):
         kind = "is not of the format" if constraint.error.value == "format" else "does not match the pattern"
         return f"{kind} {constraint.written}"
-    if isinstance(constraint, LengthBetween):
-        limits = [("at least", constraint.minimum), ("at most", constraint.maximum)]
-        return (
-            "must have "
-            + " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)
-            + (" characters")
-        )
+    if isinstance(constraint, Length):
+        return f"must have {'at least' if constraint.comparison == '>=' else 'at most'} {constraint.limit} characters"
     return f"must be {constraint.comparison} {constraint.limit}"
 
 

@@ -9,8 +9,8 @@ with their scale; nested values as JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -79,24 +79,13 @@ def stage_parquet(
 def _texts(array: pa.Array, path: str, name: str) -> pa.Array:
     """The canonical texts of a column's values."""
     kind = array.type
-    if pa.types.is_dictionary(kind):
+    if isinstance(array, pa.DictionaryArray):
         return _texts(array.dictionary_decode(), path, name)
     if isinstance(array, pa.ExtensionArray):
         return _texts(array.storage, path, name)
-    if pa.types.is_floating(kind):
-        return _float_texts(array)
-    if pa.types.is_date(kind):
-        return array.cast(pa.date32()).cast(pa.string())
-    if pa.types.is_time(kind):
-        return _trimmed(array.cast(pa.string()))
-    if pa.types.is_timestamp(kind):
-        local = array.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.timestamp(kind.unit)) if kind.tz else array
-        text = _trimmed(pc.replace_substring(local.cast(pa.string()), " ", "T", max_replacements=1))
-        return pc.binary_join_element_wise(text, "Z", "") if kind.tz else text
-    if pa.types.is_nested(kind):
-        return pa.array(
-            [None if value is None else _json(value, path, name) for value in array.to_pylist()], pa.string()
-        )
+    for applies, texts in _CANONICAL:
+        if applies(kind):
+            return texts(array)
     try:
         return array.cast(pa.string())
     except pa.ArrowNotImplementedError as error:
@@ -122,8 +111,26 @@ def _trimmed(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, r"\.0+$", "")
 
 
-def _json(value: Any, path: str, name: str) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError) as error:
-        raise BatchError(f"{path}: the column {name!r} holds a value that is no JSON: {error}") from error
+def _timestamp_texts(array: pa.Array) -> pa.Array:
+    unit, zone = array.type.unit, array.type.tz
+    local = array.cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit)) if zone else array
+    text = _trimmed(pc.replace_substring(local.cast(pa.string()), " ", "T", max_replacements=1))
+    return pc.binary_join_element_wise(text, "Z", "") if zone else text
+
+
+def _json_texts(array: pa.Array) -> pa.Array:
+    texts = (
+        None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+        for value in array.to_pylist()
+    )
+    return pa.array(texts, pa.string())
+
+
+_CANONICAL: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
+    (pa.types.is_floating, _float_texts),
+    (pa.types.is_date, lambda array: array.cast(pa.date32()).cast(pa.string())),
+    (pa.types.is_time, lambda array: _trimmed(array.cast(pa.string()))),
+    (pa.types.is_timestamp, _timestamp_texts),
+    (pa.types.is_nested, _json_texts),
+)
+"""Where Arrow's own text is not the canonical one."""

@@ -1,8 +1,8 @@
-"""JSON Schema's `pattern` in RE2's dialect.
+r"""JSON Schema's `pattern` in RE2's dialect.
 
 A pattern is searched for, not anchored, as JSON Schema has it. It runs on RE2, which is linear in the length of
 the text, whatever the pattern; so look-around and back-references are refused. What RE2 would read in another way
-than JSON Schema (ECMA 262 with Unicode) is either translated (`.`, `\\s`) or refused, never silently different.
+than JSON Schema (ECMA 262 with Unicode) is either translated (`.`, `\s`) or refused, never silently different.
 """
 
 from __future__ import annotations

@@ -164,9 +164,8 @@ class _Planner:
     def field_plan(
         self, inputs: tuple[Leaf, ...], result: Node, guards: tuple[Guard, ...], default: doc.Scalar | None
     ) -> FieldPlan:
-        return FieldPlan(
-            self.target, inputs, result, guards, None if default is None else scalar_text(default)
-        )
+        text = None if default is None or not inputs else scalar_text(default)
+        return FieldPlan(self.target, inputs, result, guards, text)
 
     def extract(self, entry: doc.ExtractEntry) -> FieldPlan:
         leaf = self.leaf(entry.extract, "extract")
@@ -264,11 +263,11 @@ class _Planner:
     def formats(
         self, spec: doc.FormatsSpec, value_type: ValueType, operation: str, default: doc.Scalar | None
     ) -> FieldPlan:
-        for index, text in enumerate(spec.formats):
+        for index, written in enumerate(spec.formats):
             try:
-                date_format(text, value_type)
+                date_format(written, value_type)
             except FormatProblem as problem:
-                raise self.refuse(f"{text!r}: {problem}", operation, "formats", index) from problem
+                raise self.refuse(f"{written!r}: {problem}", operation, "formats", index) from problem
         leaf = self.leaf(spec.from_, operation, "from")
         text = self.text(leaf)
         result = ParseFormats(text, tuple(spec.formats), value_type)

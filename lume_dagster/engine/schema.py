@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,11 +33,11 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class LengthBetween:
-    """The text has so many code points."""
+class Length:
+    """The text has at least (>=) or at most (<=) so many code points."""
 
-    minimum: int | None
-    maximum: int | None
+    comparison: str
+    limit: int
     error = ErrorType.LENGTH
 
 
@@ -49,7 +50,7 @@ class Bound:
     error = ErrorType.RANGE
 
 
-Constraint = OneOf | Matches | LengthBetween | Bound
+Constraint = OneOf | Matches | Length | Bound
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ _ROOT_KEYWORDS = {
     "additionalProperties",
 }  # fmt: skip
 _ANNOTATIONS = {"title", "description", "examples", "$comment", "x-sensitive", "isPrimaryKey"}
-_TEXT_KEYWORDS = {"pattern", "minLength", "maxLength"}
+_LENGTHS = {"minLength": ">=", "maxLength": "<="}
+_TEXT_KEYWORDS = {"pattern", *_LENGTHS}
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 _KEYWORDS = {"type", "format", "enum", "const"} | _ANNOTATIONS | _TEXT_KEYWORDS | set(_BOUNDS)
 _TYPES = {
@@ -223,22 +225,24 @@ class _Reader:
 
     def text_constraints(
         self, schema: Mapping[str, Any], value_type: ValueType, place: str
-    ) -> tuple[Matches | LengthBetween, ...]:
+    ) -> tuple[Matches | Length, ...]:
         for keyword in _TEXT_KEYWORDS & schema.keys():
             if value_type is not ValueType.TEXT:
                 raise self.refuse(join(place, keyword), f"a {value_type.value} takes no {keyword}")
-        found: list[Matches | LengthBetween] = []
+        found: list[Matches | Length] = []
         pattern = self.keyword(schema, "pattern", str, place)
         if pattern is not None:
             try:
                 found.append(Matches(translate(pattern), pattern))
             except PatternProblem as problem:
                 raise self.refuse(join(place, "pattern"), str(problem)) from problem
-        lengths = [self.keyword(schema, name, int, place) for name in ("minLength", "maxLength")]
-        if any(length is not None and length < 0 for length in lengths):
-            raise self.refuse(place, "minLength and maxLength cannot be negative")
-        if lengths != [None, None]:
-            found.append(LengthBetween(*lengths))
+        for keyword, comparison in _LENGTHS.items():
+            length = self.keyword(schema, keyword, int, place)
+            if length is None:
+                continue
+            if not 0 <= length <= _MAX_INTEGER:
+                raise self.refuse(join(place, keyword), "must be a length from 0 on")
+            found.append(Length(comparison, length))
         return tuple(found)
 
     def bounds(self, schema: Mapping[str, Any], value_type: ValueType, place: str) -> tuple[Bound, ...]:
@@ -249,6 +253,9 @@ class _Reader:
                 continue
             if value_type not in (ValueType.INTEGER, ValueType.NUMBER):
                 raise self.refuse(join(place, keyword), f"a {value_type.value} takes no {keyword}")
+            if value_type is ValueType.INTEGER:
+                # The next integer, so that none of 64 bits is ever compared as a float.
+                limit = math.ceil(limit) if comparison in (">=", "<") else math.floor(limit)
             if isinstance(limit, int) and not _MIN_INTEGER <= limit <= _MAX_INTEGER:
                 raise self.refuse(join(place, keyword), "an integer of more than 64 bits")
             found.append(Bound(comparison, limit))

@@ -205,7 +205,7 @@ def open_stage(path: Path, flow_columns: Sequence[str], optional: Sequence[str])
         BatchError: The file is no stage, or lacks columns that the flow reads.
     """
     try:
-        metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+        metadata: dict[bytes, bytes] = pq.read_metadata(path).metadata or {}
         kept: dict[str, Any] = json.loads(metadata[_METADATA_KEY])
         info = StageInfo(**{**kept, "columns": tuple(kept["columns"])})
     except FileNotFoundError as error:

@@ -8,14 +8,15 @@ ASCII digits. What does not match, or lies outside the type's range, is an error
 | type | accepted | refused |
 | --- | --- | --- |
 | text | anything, as it is: blanks are kept | |
-| integer | `12`, `+12`, `-012`, `12.`, `12.00`; 64 bit | `12.5`, `1e3`, `1_000`, `0x1F`, beyond 64 bit |
-| number | `12`, `.5`, `5.`, `-1.5e-3`; 64-bit float, too small becomes 0 | `NaN`, `Infinity`, `1_000.5`, `1d`, `1e400` |
+| integer | `12`, `+12`, `-012`, `12.`, `12.00` | `12.5`, `1e3`, `1_000`, `0x1F`, beyond 64 bits |
+| number | `12`, `.5`, `5.`, `-1.5e-3` | `NaN`, `Infinity`, `1_000.5`, `1d`, `1e400` |
 | boolean | `true`, `false` (any case), `1`, `0` | `yes`, `t`, `on` |
-| date | `2013-02-03`; years 0001 to 9999 | `2013`, `13-02-03`, `2013-02-30`, a time after it |
-| date-time | `2013-02-03T10:00:00Z`, a blank for `T`, seconds optional, up to six decimals, offset `+02:00` | no offset, `T24:00`, `:60`, `+0200` |
-| date-time-local | the same without an offset | an offset |
-| time-local | `10:00`, `10:00:00.5` | `24:00`, an offset |
+| date | `2013-02-03`, years 0001 to 9999 | `2013`, `13-02-03`, `2013-02-30`, a time behind it |
+| date-time | `2013-02-03T10:00:00Z`, `2013-02-03 10:00+02:00` | no offset, `T24:00`, `:60`, `+0200` |
+| date-time-local | `2013-02-03T10:00:00.123456`, `2013-02-03 10:00` | an offset, `T24:00` |
+| time-local | `10:00`, `10:00:00.5` | `24:00`, `5:07`, an offset |
 
+A number is a 64-bit float; one too small for it becomes 0, one too large is refused.
 A date-time is kept as an instant in UTC; an offset reaches to 15:59, and in the years 0001 and 9999 only `Z` is
 taken, so that the instant stays within these years. Decimals of a second beyond the sixth must be zeros.
 A typed Parquet value goes through its canonical text (see `parquet_source`) and so meets the same rules.
@@ -124,16 +125,16 @@ _DIRECTIVES: dict[str, tuple[str, str]] = {
     "%S": ("second", "[0-5][0-9]"),
     "%f": ("fraction", "[0-9]{1,6}"),
 }
-_FORMAT_TOKEN = re.compile(r"%-?.|[^%]|%", re.DOTALL)
+_FORMAT_PIECE = re.compile(r"%-?.|[^%]|%", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class DateFormat:
-    """A date format in strptime's notation, as a pattern and the order of its parts.
+    r"""A date format in strptime's notation, as a pattern and the order of its parts.
 
     Attributes:
         pattern: Matches the whole text, with a group a part.
-        iso: What to put the groups together to, as a replacement text: `\\3-\\1-\\2`.
+        iso: What to put the groups together to, as a replacement text: `\3-\1-\2`.
     """
 
     pattern: str
@@ -153,19 +154,19 @@ def date_format(text: str, value_type: ValueType) -> DateFormat:
         FormatProblem: A directive is unknown, comes twice, is missing or does not belong there.
     """
     pattern, groups = [], dict[str, int]()
-    for token in _FORMAT_TOKEN.findall(text):
-        if token == "%%":
+    for piece in _FORMAT_PIECE.findall(text):
+        if piece == "%%":
             pattern.append("%")
-        elif token in _DIRECTIVES:
-            part, digits = _DIRECTIVES[token]
+        elif piece in _DIRECTIVES:
+            part, digits = _DIRECTIVES[piece]
             if part in groups:
-                raise FormatProblem(f"{token} gives the {part} a second time")
+                raise FormatProblem(f"{piece} gives the {part} a second time")
             groups[part] = len(groups) + 1
             pattern.append(f"({digits})")
-        elif token.startswith("%"):
-            raise FormatProblem(f"{token} is not known here; use {' '.join(_DIRECTIVES)} or %%")
+        elif piece.startswith("%"):
+            raise FormatProblem(f"{piece} is not known here; use {' '.join(_DIRECTIVES)} or %%")
         else:
-            pattern.append(re.escape(token))
+            pattern.append(re.escape(piece))
     date = ["year", "month", "day"] if value_type is not ValueType.TIME else []
     clock = ["hour", "minute"] if value_type is not ValueType.DATE else []
     optional = ["second", "fraction"] if clock else []

@@ -23,15 +23,14 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(
-                None, None, "anchors and aliases are not read; write the value out", event.start_mark
+                None, None, "aliases are not read; write the value out", mark
             )
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            raise yaml.constructor.ConstructorError(
-                None, None, "nested too deeply", self.peek_event().start_mark
-            )
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, "nested too deeply", mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -66,7 +65,7 @@ _resolve(
     "-+0123456789.",
 )
 _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.construct_object_map)
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
 
 
 def read_text(path: Path) -> str:
