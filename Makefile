@@ -30,7 +30,7 @@ demo: $(READY) $(DAGSTER_HOME)/dagster.yaml ## two weeks of real batches the who
 	@$(BIN)/python -m examples.demo
 
 dev: $(READY) $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the example pipeline, at http://localhost:3000
-	@$(BIN)/python -m examples.flights --out data/incoming/flights
+	@$(BIN)/python -m examples.flights --damage 2013-01-09
 	@$(BIN)/dagster dev
 
 test: $(READY) browser ## all tests, those in a real browser included

@@ -4,8 +4,6 @@ incoming flights -> Lume run -> mapped -> carrier punctuality
                             `-> rejects -> review
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from pathlib import Path

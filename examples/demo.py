@@ -138,8 +138,7 @@ def main() -> int:
         f"{DAMAGED}, the batch of a broken upload that was resumed, was stopped by the audit": not broken.succeeded
         and bool(broken.stopped_by)
         and broken.punctuality_rows is None,
-        f"its {broken.rejected} rejects reached review all the same": damaged.review_rows
-        == damaged.rejected,
+        f"its {broken.rejected} rejects reached review all the same": broken.review_rows == broken.rejected,
         "every other batch passed, and reached the punctuality table": all(
             outcome.succeeded and outcome.punctuality_rows for outcome in outcomes if outcome.day != DAMAGED
         ),

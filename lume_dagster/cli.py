@@ -17,12 +17,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lume_dagster.client import LumeClient, LumeError, LumeRun, RunStatus
+from lume_dagster.client import AlreadySucceededError, LumeClient, LumeError, LumeRun, RunStatus
 from lume_dagster.connect import LumeConnection
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_PIPED_WIDTH = 1000
 _RESULT_KINDS = click.Choice(["mapped", "rejects"])
+_NEVER_WRAPPED = ("run", "flow version", "status", "created")
 _STATUS_STYLES = {
     RunStatus.SUCCEEDED: "green",
     RunStatus.PARTIAL_FAILED: "yellow",
@@ -60,7 +62,9 @@ def main(context: click.Context, base_url: str | None, home: str | None, flows: 
 
     The key of a hosted Lume is read from LUME_API_KEY.
     """
-    context.obj = _Session(LumeConnection(base_url=base_url, home=home, flows=flows), Console())
+    # Where nobody reads along, nothing is cut to the width of a terminal.
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPED_WIDTH)
+    context.obj = _Session(LumeConnection(base_url=base_url, home=home, flows=flows), console)
 
 
 @main.command("run")
@@ -77,7 +81,14 @@ def run_command(
     Exits with 1 if the run ends FAILED or CRASHED.
     """
     with session.client() as client:
-        run = _wait(client, client.run(flow_version, source_path, force_rerun=force_rerun))
+        try:
+            run = client.run(flow_version, source_path, force_rerun=force_rerun)
+        except AlreadySucceededError as error:
+            raise click.ClickException(
+                f"run {error.run_id} has mapped {source_path} before; `lume-dagster runs show {error.run_id}` "
+                "shows it, --force-rerun runs the batch again"
+            ) from error
+        run = _wait(client, run)
     _print_run(session, run, as_json)
     if run.failed:
         sys.exit(1)
@@ -319,7 +330,10 @@ def _reject_row(reject: Any) -> dict[str, Any]:
 
 
 def _table(*columns: str) -> Table:
-    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column in _NEVER_WRAPPED)
+    return table
 
 
 def _print_json(document: Any) -> None:

@@ -54,10 +54,10 @@ class LumeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc,unused-ignor
             LumeError: The output cannot be read.
         """
         convert = _converter(context)
-        tables = [self._read(context, published) for published in _published(context)]
+        tables = [self._read(published) for published in _published(context)]
         return convert(pa.concat_tables(tables, promote_options="default"))
 
-    def _read(self, context: dg.InputContext, published: dg.AssetMaterialization) -> pa.Table:
+    def _read(self, published: dg.AssetMaterialization) -> pa.Table:
         run_id, kind = (str(published.metadata[name].value) for name in (RUN_ID, OUTPUT))
         client = self.lume.client
         return read_output(client, client.run_status(run_id), "rejects" if kind == "rejects" else "mapped")

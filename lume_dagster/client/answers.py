@@ -111,12 +111,9 @@ def error_of(reply: HttpReply, request: HttpRequest, redact: Redactor) -> ApiErr
         )
     problem = read_problem(reply, redact)
     title = "" if problem.title == _reason(reply) else problem.title
-    said = [
-        f"{request.method} {request.url} answered {_status_line(reply)}",
-        title,
-        problem.detail.rstrip("."),
-    ]
-    message = ": ".join(part for part in said if part) + "."
+    said = ": ".join(part for part in (title, problem.detail.rstrip(".")) if part)
+    asked = f"{request.method} {request.url} answered {_status_line(reply)}"
+    message = f"{said} ({asked})." if said else f"{asked}."
     kind: type[ApiError] = ApiError
     if reply.status_code in (401, 403):
         kind = AuthenticationError

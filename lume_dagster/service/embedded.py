@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import threading
@@ -24,6 +25,7 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """
 
     def __init__(self, service: LumeService) -> None:
+        self._service = service
         self._asgi = httpx.ASGITransport(app=create_app(service), raise_app_exceptions=False)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="lume-embedded", daemon=True).start()
@@ -43,6 +45,11 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         await request.aread()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._answer(request), self._loop))
 
+    def shut_down(self) -> None:
+        """Ends the service. Runs under way end as cancelled, unless the process has let them finish before."""
+        self._service.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         response = await self._asgi.handle_async_request(
             httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
@@ -52,6 +59,14 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 _open: dict[tuple[int, ServiceSettings], EmbeddedTransport] = {}
 _open_lock = threading.Lock()
+
+
+@atexit.register
+def _shut_down_all() -> None:
+    # By now the interpreter has waited for the workers, so that the runs of this process have ended.
+    for (pid, _), transport in _open.items():
+        if pid == os.getpid():
+            transport.shut_down()
 
 
 def open_embedded(settings: ServiceSettings) -> EmbeddedTransport:

@@ -31,7 +31,7 @@ from lume_dagster.service.errors import NotFoundError
 from lume_dagster.service.files import SOURCE, RunFiles
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import RunStatus
-from lume_dagster.service.store import RunRecord, RunStore
+from lume_dagster.service.store import RunRecord, RunStore, utc_now
 
 _logger = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class RunExecutor:
             raise CancelledError("the run was cancelled before it started")
         staging = self._files.open_staging(run.id)
 
-        with self._stage(run, RunStatus.SYNCING_SOURCE, seconds):
+        with self._stage(run, RunStatus.SYNCING_SOURCE, seconds, started_at=utc_now()):
             staged = self._ingest(run, flow, staging, cancel)
         with self._stage(run, RunStatus.TRANSFORMING, seconds):
             result = self._engine.transform(flow, staged, staging, cancel)
@@ -159,8 +159,10 @@ class RunExecutor:
         self._finish(run, status, error_message=message, outcome=_outcome(result, seconds, checksums))
 
     @contextmanager
-    def _stage(self, run: RunRecord, status: RunStatus, seconds: dict[str, float]) -> Iterator[None]:
-        if not self._advance(run.id, status):
+    def _stage(
+        self, run: RunRecord, status: RunStatus, seconds: dict[str, float], **columns: Any
+    ) -> Iterator[None]:
+        if not self._advance(run.id, status, **columns):
             raise _LeaseLostError
         started = time.perf_counter()
         yield

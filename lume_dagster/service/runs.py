@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from lume_dagster.service.changes import RunChanges
-from lume_dagster.service.errors import NotFoundError, NotReadyError, UnavailableError
+from lume_dagster.service.errors import NotReadyError, UnavailableError
 from lume_dagster.service.executor import RunExecutor
 from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
 from lume_dagster.service.flows import FlowCatalog

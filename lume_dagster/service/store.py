@@ -340,7 +340,7 @@ def _create(
     elif latest is not None and RunStatus(latest["status"]).has_succeeded and not new.force_rerun:
         raise AlreadySucceededError(
             f"run {latest['id']} already mapped {new.source_path!r} with {new.flow_version} "
-            f"({latest['status']}); use its results, or force a rerun",
+            f"({latest['status']})",
             run_id=latest["id"],
         )
     else:

@@ -99,7 +99,7 @@ def test_codes_become_errors(code: int, kind: type[ApiError]) -> None:
     assert error.problem
     assert (error.problem.title, error.problem.detail) == ("No", "because")
     assert error.problem.members == {"field": "x"}
-    assert "No: because." in str(error)
+    assert "No: because (" in str(error)
 
 
 def test_an_authentication_error_names_the_setting() -> None:
