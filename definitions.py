@@ -28,15 +28,6 @@ incoming_flights = dg.AssetSpec(
     partitions_def=days,
 )
 
-flights = build_lume_assets(
-    flow_version="flights:v1",
-    flow=lume.client.flow_version("flights:v1"),
-    partitions_def=days,
-    source_path="data/incoming/flights/{partition_key}.csv",
-    source_asset=incoming_flights.key,
-    checks=LumeChecks(reject_rate_warn=0.05, reject_rate_error=0.20, forbidden_error_types=("unparsable",)),
-)
-
 
 @dg.asset(
     ins={"mapped": dg.AssetIn(["flights", "mapped"])},
@@ -105,7 +96,16 @@ def _plot(table: pd.DataFrame, day: str) -> str:
 
 
 defs = dg.Definitions.merge(
-    flights,
+    build_lume_assets(
+        flow_version="flights:v1",
+        flow=lume.client.flow_version("flights:v1"),
+        partitions_def=days,
+        source_path="data/incoming/flights/{partition_key}.csv",
+        source_asset=incoming_flights.key,
+        checks=LumeChecks(
+            reject_rate_warn=0.05, reject_rate_error=0.20, forbidden_error_types=("unparsable",)
+        ),
+    ),
     dg.Definitions(
         assets=[incoming_flights, carrier_punctuality, rejects_review],
         resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},

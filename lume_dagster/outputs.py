@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,6 +11,16 @@ import pyarrow.parquet as pq
 
 from lume_dagster.client import LumeClient, LumeRun
 from lume_dagster.client.models import ResultKind
+from lume_dagster.target_schema import target_fields
+
+
+REJECTS_SCHEMA = pa.schema(
+    {
+        "row_number": pa.int64(),
+        "source_record": pa.string(),
+        "errors": pa.list_(pa.struct(dict.fromkeys(("field", "type", "message", "value"), pa.string()))),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -67,4 +78,25 @@ def read_output(client: LumeClient, run: LumeRun, kind: ResultKind) -> pa.Table:
     file = output_file(run, kind)
     if file is not None:
         return file.read()
-    return pa.Table.from_pylist([dict(item) for item in client.iter_results(run, kind)])
+    return _mapped_table(client, run) if kind == "mapped" else _rejects_table(client, run)
+
+
+def _mapped_table(client: LumeClient, run: LumeRun) -> pa.Table:
+    # Answers carry dates and times as text; the target schema tells what they are.
+    fields = target_fields(client.flow_version(run.flow_version).target_schema)
+    records = list(client.iter_results(run, "mapped"))
+    columns = {field.name: pa.array([record.get(field.name) for record in records]) for field in fields}
+    return pa.table(
+        {
+            field.name: column if field.arrow_type is None else column.cast(field.arrow_type)
+            for field, column in zip(fields, columns.values(), strict=True)
+        }
+    )
+
+
+def _rejects_table(client: LumeClient, run: LumeRun) -> pa.Table:
+    rejects = [
+        reject.model_dump() | {"source_record": json.dumps(reject.source_record)}
+        for reject in client.iter_results(run, "rejects")
+    ]
+    return pa.Table.from_pylist(rejects, schema=REJECTS_SCHEMA)

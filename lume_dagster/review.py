@@ -53,8 +53,8 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
 def _review_row(reject: Mapping[str, Any]) -> dict[str, Any]:
     record = reject["source_record"]
     source = json.loads(record) if isinstance(record, str) else record
-    cells = {name: _cell(value) for name, value in source.items() if name not in (ROW_NUMBER, REASONS)}
-    return {ROW_NUMBER: reject["row_number"], REASONS: _cell(_reasons(reject["errors"])), **cells}
+    own = {ROW_NUMBER: reject["row_number"], REASONS: _cell(_reasons(reject["errors"]))}
+    return own | {f"source {name}" if name in own else name: _cell(value) for name, value in source.items()}
 
 
 def _reasons(errors: Sequence[Mapping[str, Any]]) -> str:

@@ -60,6 +60,7 @@ def test_a_lume_without_key_is_not_served_to_other_machines(settings: ServiceSet
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
     assert refused.returncode == 1
     assert "LUME_API_KEY" in refused.stderr

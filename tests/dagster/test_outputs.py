@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lume_dagster.client import LumeClient
+from lume_dagster.outputs import output_file, read_output
+from lume_dagster.service import ServiceSettings, open_embedded
+from lume_dagster.testing import RunScript, ScriptedLume
+from tests.conftest import PROJECT
+
+FLIGHTS = (
+    b"year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,"
+    b"origin,dest,air_time,distance,hour,minute,time_hour\n"
+    b"2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z\n"
+    b"2013,1,1,NA,1630,NA,NA,1815,NA,EV,4308,N18120,EWR,RDU,NA,416,16,30,2013-01-01T21:00:00Z\n"
+)
+
+
+@pytest.mark.parametrize("kind", ["mapped", "rejects"])
+def test_pages_make_the_same_table_as_the_file(kind: Any, tmp_path: Path) -> None:
+    batch = tmp_path / "2013-01-01.csv"
+    batch.write_bytes(FLIGHTS)
+    embedded = open_embedded(ServiceSettings(home=tmp_path / "home", flows=PROJECT / "flows"))
+    with LumeClient("http://lume.test", transport=embedded) as client:
+        run = client.wait(client.run("flights:v1", str(batch)))
+        from_file = read_output(client, run, kind)
+        unreachable = run.model_copy(update={"metadata": {**run.metadata, "target_locations": None}})
+        from_pages = read_output(client, unreachable, kind)
+    assert from_file.num_rows == 1
+    assert [plain(row) for row in from_pages.to_pylist()] == [plain(row) for row in from_file.to_pylist()]
+    assert from_pages.schema.names == from_file.schema.names
+    if kind == "mapped":
+        assert from_pages.schema.types == from_file.schema.types
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose record is compared by its content, not by how the JSON is spaced."""
+    return row | {"source_record": json.loads(row["source_record"])} if "source_record" in row else row
+
+
+def test_no_records_still_have_columns() -> None:
+    flow = {
+        "name": "p",
+        "version": "v1",
+        "flow_version": "p:v1",
+        "target_schema": {
+            "properties": {"id": {"type": "integer"}, "on": {"type": "string", "format": "date"}}
+        },
+    }
+    with ScriptedLume(RunScript(["SUCCEEDED"]), flows=[flow]) as lume, LumeClient(lume.url) as client:
+        run = client.wait(client.run("p:v1", "x"))
+        assert read_output(client, run, "mapped").schema == pa.schema({"id": pa.int64(), "on": pa.date32()})
+        assert read_output(client, run, "rejects").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "location", [None, "/nowhere/x.parquet", "s3://bucket/x", "ftp://x/y", "no file at all"]
+)
+def test_what_cannot_be_reached_is_no_file(location: str | None) -> None:
+    with ScriptedLume(RunScript(["SUCCEEDED"], {"target_locations": {"mapped": location}})) as lume:
+        with LumeClient(lume.url) as client:
+            assert output_file(client.wait(client.run("p:v1", "x")), "mapped") is None

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lume_dagster import write_review_csv
+from lume_dagster.outputs import REJECTS_SCHEMA
+
+
+def rejects(*records: tuple[int, dict[str, Any], list[tuple[str | None, str]]]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "row_number": number,
+                "source_record": json.dumps(record),
+                "errors": [
+                    {"field": field, "type": "type", "message": message, "value": None}
+                    for field, message in errors
+                ],
+            }
+            for number, record, errors in records
+        ],
+        schema=REJECTS_SCHEMA,
+    )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_reject_is_a_row_with_its_reasons_and_columns(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "review.csv"
+    table = rejects(
+        (3, {"a": "1", "b": None}, [("a", "is odd"), (None, "is no record")]),
+        (5, {"raw": "x,y"}, [(None, "cut")]),
+    )
+    assert write_review_csv(table, path) == 2
+    assert read(path) == [
+        {"row_number": "3", "reasons": "a: is odd; is no record", "a": "1", "b": "", "raw": ""},
+        {"row_number": "5", "reasons": "cut", "a": "", "b": "", "raw": "x,y"},
+    ]
+    assert [file.name for file in path.parent.iterdir()] == ["review.csv"]
+
+
+def test_a_source_column_of_the_same_name_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    write_review_csv(rejects((7, {"row_number": "1", "reasons": "theirs"}, [("a", "ours")])), path)
+    assert read(path) == [
+        {"row_number": "7", "reasons": "a: ours", "source row_number": "1", "source reasons": "theirs"}
+    ]
+
+
+def test_a_batch_without_rejects_is_a_header(tmp_path: Path) -> None:
+    assert write_review_csv(rejects(), tmp_path / "none.csv") == 0
+    assert (tmp_path / "none.csv").read_text().strip() == "row_number,reasons"
+
+
+@given(text=st.text(max_size=30).filter(lambda text: "\0" not in text and not text.isspace()))
+def test_no_value_is_a_formula_and_none_is_lost(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("review") / "r.csv"
+    write_review_csv(rejects((1, {"v": text}, [("v", text)])), path)
+    (row,) = read(path)
+    value = row["v"]
+    assert value.removeprefix("'") == text.removeprefix("'")
+    if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        assert value.lstrip("+-").replace(".", "").replace(",", "").isascii()
+        assert not any(character.isalpha() or character in "()!'|" for character in value)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    write_review_csv(rejects((1, {"v": "old"}, [])), path)
+    before = path.read_text()
+    with pytest.raises(UnicodeEncodeError):
+        write_review_csv(
+            pa.table({"row_number": [1], "source_record": ['{"v": "\\ud800"}'], "errors": [[]]}), path
+        )
+    assert path.read_text() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["r.csv"]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lume_dagster.cli import main
+from lume_dagster.service.settings import ServiceSettings
+from lume_dagster.testing import ScriptedLume
+
+
+@pytest.fixture
+def environment(settings: ServiceSettings) -> dict[str, str | None]:
+    return {
+        "LUME_HOME": str(settings.home),
+        "LUME_FLOWS": str(settings.flows),
+        "LUME_BASE_URL": None,
+        "LUME_API_KEY": None,
+    }
+
+
+def call(environment: dict[str, str | None], *arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment)
+
+
+def told(environment: dict[str, str | None], *arguments: str | Path) -> Any:
+    result = call(environment, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_batch_is_run_and_looked_into(environment: dict[str, str | None], people: Path) -> None:
+    run = told(environment, "run", "people:v1", people)
+    assert run["status"] == "PARTIAL_FAILED"
+    assert told(environment, "runs", "show", run["id"])["id"] == run["id"]
+    assert [item["id"] for item in told(environment, "runs", "list")["items"]] == [run["id"]]
+    mapped = told(environment, "runs", "results", run["id"])["items"]
+    assert [record["name"] for record in mapped] == ["Ada", "Bob"]
+    rejects = told(environment, "runs", "results", run["id"], "--kind", "rejects")["items"]
+    assert [reject["row_number"] for reject in rejects] == [3, 4]
+    assert told(environment, "runs", "cancel", run["id"])["status"] == "PARTIAL_FAILED"
+
+
+def test_people_read_tables(environment: dict[str, str | None], people: Path) -> None:
+    shown = call(environment, "run", "people:v1", people).stdout
+    assert "PARTIAL_FAILED" in shown
+    assert "required" in shown
+    assert "PARTIAL_FAILED" in call(environment, "runs", "list").stdout
+    run_id = told(environment, "runs", "list")["items"][0]["id"]
+    assert "Ada" in call(environment, "runs", "results", run_id).stdout
+    assert '{"ID": "x"' in call(environment, "runs", "results", run_id, "--kind", "rejects").stdout
+    assert "people" in call(environment, "flows", "list").stdout
+    assert "The partner's number." in call(environment, "flows", "show", "people:v1").stdout
+
+
+def test_a_mapped_batch_is_run_again_only_by_force(environment: dict[str, str | None], people: Path) -> None:
+    first = told(environment, "run", "people:v1", people)
+    refused = call(environment, "run", "people:v1", people)
+    assert refused.exit_code == 1
+    assert first["id"] in refused.stderr
+    assert "--force-rerun" in refused.stderr
+    assert told(environment, "run", "people:v1", people, "--force-rerun")["id"] != first["id"]
+
+
+def test_a_failed_run_is_an_exit_code_and_a_reason(environment: dict[str, str | None]) -> None:
+    failed = call(environment, "run", "people:v1", "nowhere.csv")
+    assert failed.exit_code == 1
+    assert "nowhere.csv" in failed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told_of"),
+    [
+        (["run", "nobody:v1", "x.csv"], "flows there: flights, people"),
+        (["runs", "show", "run_x"], "run_x"),
+        (["flows", "show", "people:v9"], "it has v1"),
+        (["--base-url", "ftp://x", "flows", "list"], "http"),
+    ],
+)
+def test_a_refusal_is_a_message_and_no_traceback(
+    environment: dict[str, str | None], arguments: list[str], told_of: str
+) -> None:
+    refused = call(environment, *arguments)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: ")
+    assert told_of in refused.stderr
+
+
+def test_flow_files_are_checked(environment: dict[str, str | None], flows: Path) -> None:
+    file = flows / "people" / "v1.yaml"
+    assert "people:v1 is valid" in call(environment, "flows", "check", file).stdout
+    assert told(environment, "flows", "check", file)["valid"] is True
+    file.write_text(file.read_text().replace("format: email", "format: phone"))
+    refused = call(environment, "flows", "check", file)
+    assert refused.exit_code == 1
+    assert "phone" in refused.stderr
+    assert json.loads(call(environment, "flows", "check", file, "--json").stdout)["valid"] is False
+
+
+def test_a_hosted_lume_is_spoken_to_with_its_key(environment: dict[str, str | None]) -> None:
+    with ScriptedLume(api_key="hunter2", flows=[{"name": "people", "version": "v1"}]) as lume:
+        hosted = {**environment, "LUME_BASE_URL": lume.url, "LUME_API_KEY": "hunter2"}
+        assert told(hosted, "flows", "list")[0]["name"] == "people"
+        refused = call({**hosted, "LUME_API_KEY": "wrong"}, "flows", "list")
+        assert refused.exit_code == 1
+        assert "LUME_API_KEY" in refused.stderr
+        assert "wrong" not in refused.output
+
+
+def test_it_is_quiet_when_piped(environment: dict[str, str | None], people: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lume_dagster.cli", "run", "people:v1", str(people), "--json"],
+        env={**os.environ, **{name: value for name, value in environment.items() if value}},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["status"] == "PARTIAL_FAILED"
+    assert done.stderr == ""

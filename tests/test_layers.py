@@ -1,0 +1,70 @@
+"""Dependencies point one way: engine <- service; client <- the Dagster layer."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+PACKAGE = PROJECT / "lume_dagster"
+FORBIDDEN = {
+    "engine": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette", "sqlalchemy"},
+    "service": {"lume_dagster.client", "dagster"},
+    "client": {"lume_dagster.service", "lume_dagster.engine", "dagster"},
+    ".": {"lume_dagster.service", "lume_dagster.engine"},
+}
+# The one place that opens the embedded Lume, and the command line, which serves it and checks flow files.
+OPENERS = {"connect.py", "cli.py"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_a_layer_imports_nothing_above_it(layer: str) -> None:
+    modules = [path for path in (PACKAGE / layer).glob("*.py") if layer != "." or path.name not in OPENERS]
+    assert modules
+    found = {
+        f"{path.name} imports {name}"
+        for path in modules
+        for name in imported(path)
+        if layer != "." or path.name != "__init__.py"
+        if any(name == root or name.startswith(f"{root}.") for root in FORBIDDEN[layer])
+        and not name.startswith(f"lume_dagster.{layer}")
+    }
+    if layer != ".":
+        top = {
+            path.name
+            for path in modules
+            for name in imported(path)
+            if name.startswith("lume_dagster.") and name.split(".")[1] not in FORBIDDEN
+        }
+        assert top == set()
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import lume_dagster.client", ["dagster", "duckdb", "sqlalchemy"]),
+        ("import lume_dagster.cli", ["dagster", "duckdb", "sqlalchemy"]),
+        ("import lume_dagster.engine", ["dagster", "httpx", "sqlalchemy"]),
+        ("from lume_dagster import build_lume_assets, LumeResource", ["duckdb", "starlette.applications"]),
+    ],
+)
+def test_what_is_not_needed_is_not_imported(statement: str, unwanted: list[str]) -> None:
+    code = f"{statement}; import sys; print([name for name in {unwanted!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
