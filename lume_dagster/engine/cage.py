@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ class Cage:
         self._lock = threading.Lock()
         self._shared: duckdb.DuckDBPyConnection | None = None
         self._closed = False
+        atexit.register(self.close)  # DuckDB complains at exit of connections that are still open
 
     @contextmanager
     def cursor(self, *directories: Path, cancel: Cancel | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -131,6 +133,7 @@ class Cage:
             if self._shared is not None:
                 self._shared.close()
                 self._shared = None
+        atexit.unregister(self.close)
 
 
 @contextmanager

@@ -108,7 +108,8 @@ class SourceSpec(Part):
     def _known_encoding(cls, value: str) -> str:
         try:
             info = codecs.lookup(value)
-            b"".decode(value)
+            codecs.getincrementaldecoder(value)
+            "x".encode(value)
         except (LookupError, ValueError) as error:
             raise ValueError(f"{value!r} is not a text encoding; examples: utf-8, latin-1, cp1252") from error
         return info.name

@@ -86,12 +86,12 @@ def _texts(array: pa.Array, path: str, name: str) -> pa.Array:
     for applies, texts in _CANONICAL:
         if applies(kind):
             return texts(array)
+    if pa.types.is_duration(kind):
+        raise BatchError(
+            f"{path}: the column {name!r} is of the type {kind}, which is not read; cast it to a number"
+        )
     try:
         return array.cast(pa.string())
-    except pa.ArrowNotImplementedError as error:
-        raise BatchError(
-            f"{path}: the column {name!r} is of the type {kind}, which is not read; cast it to a text"
-        ) from error
     except pa.ArrowInvalid as error:
         raise BatchError(
             f"{path}: the column {name!r} holds bytes that are no UTF-8 text ({error})"

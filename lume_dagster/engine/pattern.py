@@ -7,11 +7,14 @@ than JSON Schema (ECMA 262 with Unicode) is either translated (`.`, `\s`) or ref
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
+from functools import cache
 
 import duckdb
 
+_lock = threading.Lock()
 _SPACE = r"\t-\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
 _LINE_BREAK = r"\n\r\x{2028}\x{2029}"
 _SAME_ESCAPE = re.compile(
@@ -89,17 +92,23 @@ def _class_character(pattern: str, at: int) -> tuple[str, int, bool]:
     return char, 1, char != "]"
 
 
-_judge: duckdb.DuckDBPyConnection | None = None
-_judge_lock = threading.Lock()
+@cache
+def _judge() -> duckdb.DuckDBPyConnection:
+    """The connection that tries patterns out: one a process, as opening one takes longer than all of a flow's."""
+    connection = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
+    atexit.register(_close_judge)
+    return connection
+
+
+def _close_judge() -> None:
+    _judge().close()
+    _judge.cache_clear()
 
 
 def _refused_by_re2(pattern: str) -> str | None:
-    global _judge  # noqa: PLW0603 - one connection a process; opening one takes longer than all patterns of a flow
-    with _judge_lock:
-        if _judge is None:
-            _judge = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
+    with _lock:
         try:
-            _judge.execute("SELECT regexp_matches('', $1)", [pattern])
+            _judge().execute("SELECT regexp_matches('', $1)", [pattern])
         except duckdb.Error as error:
             return f"RE2 does not run it: {str(error).split(':', 1)[-1].strip()}"
     return None

@@ -130,18 +130,19 @@ class _Planner:
         return plan
 
     def check_types(self, plan: FieldPlan) -> None:
-        """A result must be able to become the target's type, and so must the default."""
+        """A result must be able to become the target's type, and so must each text of the mapper."""
         given, wanted = plan.result.type, self.target.type
         possible = given in (ValueType.TEXT, wanted) or wanted is ValueType.TEXT
         if not possible and wanted not in _CONVERSIONS.get(given, ()):
             raise self.refuse(f"gives a {given.value}, but the property is a {wanted.value}")
         wanted_of_text = given if given is not ValueType.TEXT else wanted
-        texts = [("default", plan.default)]
+        texts: list[tuple[tuple[str, ...], str | None]] = [(("default",), plan.default)]
         if isinstance(plan.result, Literal):
-            texts.append(("constant", plan.result.text))
-        for key, text in texts:
+            texts.append((("constant",), plan.result.text))
+        texts += [(("lookup", "table", key), value) for key, value in self.table]
+        for place, text in texts:
             if text is not None and not is_value(text, wanted_of_text):
-                raise self.refuse(f"{text!r} is no {wanted_of_text.value}", key)
+                raise self.refuse(f"{text!r} is no {wanted_of_text.value}", *place)
 
     def leaf(self, ref: str | doc.TargetRef, *place: str | int) -> Leaf:
         if isinstance(ref, str):

@@ -368,7 +368,7 @@ def check(
 
 
 SETTINGS = settings(
-    max_examples=int(os.environ.get("LUME_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("LUME_EXAMPLES", "200")),
     deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=[

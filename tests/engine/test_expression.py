@@ -1,0 +1,54 @@
+"""The arithmetic language."""
+
+from __future__ import annotations
+
+import pytest
+
+from lume_dagster.engine.expression import ExpressionProblem, columns_of, parse_expression
+from lume_dagster.engine.plan import Column
+from tests.engine.conftest import Run, one_field
+
+NUMBER = {"type": ["number", "null"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a + b * 2", 13.0),
+        ("(a + b) * 2", 16.0),
+        ("a - b - 1", -3.0),
+        ("a / b / 2", 0.3),
+        ("--a", 3.0),
+        ("-a * -b", 15.0),
+        ('"a" + "odd ""name"""', 10.0),
+        ("round(a * 1.609344, 2)", 4.83),
+        ("round(b / 2)", 3.0),
+        ("round * 2", 18.0),
+        ("1.5e1", 15.0),
+    ],
+)
+def test_values(run: Run, text: str, value: float) -> None:
+    outcome = run(one_field(NUMBER, {"expression": text}), 'a,b,"odd ""name""",round\n3,5,7,9\n')
+    assert outcome.mapped == [{"x": pytest.approx(value)}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a +", "a b", "(a", "a)", "round(a", "round(a, 16)", "round(a, b)", "1e999", "a; b", "'x'", "a ** 2", "f(a)",
+     "SELECT 1", "a -- b; DROP TABLE x", "\u0661", '""', "(" * 100 + "a" + ")" * 100, "a+" * 2000 + "a"],
+)  # fmt: skip
+def test_what_is_no_expression(text: str) -> None:
+    with pytest.raises(ExpressionProblem):
+        parse_expression(text)
+
+
+def test_columns_in_order_of_first_use() -> None:
+    assert columns_of(parse_expression("b * (a + round(b)) - c")) == (Column("b"), Column("a"), Column("c"))
+
+
+def test_bad_inputs_are_type_errors(run: Run) -> None:
+    outcome = run(one_field(NUMBER, {"expression": "a / b"}), "a,b\nx,1\n1,y\n1,0\n1e308,1e-308\n,x\n,1\n")
+    assert {row: errors[0][1] for row, errors in outcome.errors.items()} == dict.fromkeys(
+        [1, 2, 3, 4, 5], "type"
+    )
+    assert outcome.mapped == [{"x": None}]

@@ -1,0 +1,107 @@
+"""Parquet batches: canonical texts, and what cannot be read."""
+
+# ruff: noqa: DTZ001 - local times are what is tested
+
+from __future__ import annotations
+
+import io
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lume_dagster.engine import BatchError
+from tests.engine.conftest import Run, document, one_field
+
+TEXT = {"type": ["string", "null"]}
+
+
+def parquet(**columns: pa.Array) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (pa.array([5], pa.uint64()), "5"),
+        (pa.array([5.0]), "5"),
+        (pa.array([12345678901.0]), "12345678901"),
+        (pa.array([0.1], pa.float32()), "0.1"),
+        (pa.array([float("nan")]), "nan"),
+        (pa.array([1e300]), "1e+300"),
+        (pa.array([True]), "true"),
+        (pa.array([Decimal("1.50")]), "1.50"),
+        (pa.array([date(13, 2, 3)]), "0013-02-03"),
+        (pa.array([date(2013, 2, 3)], pa.date64()), "2013-02-03"),
+        (pa.array([time(10, 0)]), "10:00:00"),
+        (pa.array([time(10, 0, 0, 500_000)]), "10:00:00.500000"),
+        (pa.array([datetime(2013, 2, 3, 10)], pa.timestamp("s")), "2013-02-03T10:00:00"),
+        (pa.array([datetime(2013, 2, 3, 10, 0, 0, 1)], pa.timestamp("us")), "2013-02-03T10:00:00.000001"),
+        (pa.array([datetime(2013, 2, 3, 10, tzinfo=timezone.utc)], pa.timestamp("ns", "Europe/Berlin")),
+         "2013-02-03T10:00:00Z"),
+        (pa.array(["x"]).dictionary_encode(), "x"),
+        (pa.array(["x"], pa.large_string()), "x"),
+        (pa.array([b"caf\xc3\xa9"]), "caf\u00e9"),
+        (pa.array([[1, 2]]), "[1, 2]"),
+        (pa.array([{"a": {"b": "\u00e9"}}]), '{"a": {"b": "\u00e9"}}'),
+        (pa.array([None]), None),
+    ],
+)  # fmt: skip
+def test_canonical_texts(run: Run, array: pa.Array, text: str | None) -> None:
+    outcome = run(one_field(TEXT, {"extract": "a"}), parquet(a=array), "batch.parquet")
+    assert outcome.mapped == [{"x": text}]
+
+
+def test_typed_values_meet_the_same_rules_as_texts(run: Run) -> None:
+    columns: dict[str, Any] = {
+        "i": pa.array([1, 2**63 - 1, None]),
+        "f": pa.array([1.0, 1.5, float("inf")]),
+        "d": pa.array([date(2013, 1, 1)] * 3),
+    }
+    properties = {
+        "i": {"type": "integer"}, "f": {"type": "integer"}, "g": {"type": "number"},
+        "d": {"type": "string", "format": "date"},
+    }  # fmt: skip
+    mapper = {name: {"extract": name} for name in columns} | {"g": {"extract": "f"}}
+    outcome = run(document(properties, mapper), parquet(**columns), "batch.parquet")
+    assert outcome.mapped == [{"i": 1, "f": 1, "g": 1.0, "d": date(2013, 1, 1)}]
+    assert outcome.errors == {
+        2: [("f", "type", "1.5")],
+        3: [("i", "required", None), ("f", "type", "inf"), ("g", "type", "inf")],
+    }
+    assert outcome.rejects[1]["source_record"] == '{"i":null,"f":"inf","d":"2013-01-01"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"a,b\n1,2\n", "no Parquet file"),
+        (parquet(a=pa.array(["x"]))[:-9], "no Parquet file"),
+        (parquet(a=pa.array([], pa.string())), "no record in it; set source.allow_empty"),
+        (parquet(b=pa.array(["x"])), "a column that is not there: 'a'"),
+        (parquet(a=pa.array([b"\xff"])), "'a' holds bytes that are no UTF-8 text"),
+        (parquet(a=pa.array([1], pa.duration("s"))), "'a' is of the type duration"),
+    ],
+)
+def test_what_cannot_be_a_batch(run: Run, content: bytes, message: str) -> None:
+    with pytest.raises(BatchError, match=message):
+        run(one_field(TEXT, {"extract": "a"}), content, "batch.parquet")
+
+
+def test_an_empty_batch_where_that_can_be(run: Run) -> None:
+    flow = one_field(TEXT, {"extract": "a"}, allow_empty=True)
+    outcome = run(flow, parquet(a=pa.array([], pa.string())), "batch.parquet")
+    assert (outcome.mapped, outcome.rejects) == ([], [])
+
+
+def test_two_columns_of_one_name(run: Run) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"]), buffer)
+    with pytest.raises(BatchError, match="same name"):
+        run(one_field(TEXT, {"extract": "a"}), buffer.getvalue(), "batch.parquet")
