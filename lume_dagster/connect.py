@@ -67,6 +67,10 @@ class LumeConnection(BaseModel):
             return f"embedded Lume (data in {self._home().absolute()}, flows from {self._flows().absolute()})"
         return f"Lume at {_without_credentials(self._url())}"
 
+    def __repr__(self) -> str:
+        """Names the Lume; without the key."""
+        return f"LumeConnection({self})"
+
     def _hosted_url(self) -> str | None:
         return self.base_url or os.environ.get("LUME_BASE_URL") or None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import dagster as dg
-from pydantic import Field, PrivateAttr, SecretStr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
 from lume_dagster.client import ClientSettings, LumeClient, LumeRun
 from lume_dagster.connect import LumeConnection
@@ -27,6 +27,8 @@ class LumeResource(dg.ConfigurableResource):  # type: ignore[misc,type-arg,unuse
         )
         ```
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     base_url: str | None = Field(
         default=None, description="URL of a hosted Lume; LUME_BASE_URL if not given; else the embedded Lume."
@@ -116,3 +118,5 @@ class LumeResource(dg.ConfigurableResource):  # type: ignore[misc,type-arg,unuse
     def __repr__(self) -> str:
         """Names the Lume; without the key."""
         return f"LumeResource({self.connection})"
+
+    __str__ = __repr__

@@ -1,0 +1,138 @@
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lume_dagster import LumeResource
+from lume_dagster.client import LumeClient, LumeRun
+from lume_dagster.run_handler import LumeRunHandler
+from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
+
+KEY = dg.AssetKey(["people", "run"])
+TAG = "lume/run.people.v1"
+ENDLESS = RunScript([Stage("RUNNING", seconds=3600), "SUCCEEDED"])
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedLume]:
+    with ScriptedLume(RunScript(["PENDING", "SUCCEEDED"])) as lume:
+        yield lume
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def drive(
+    instance: dg.DagsterInstance,
+    lume: LumeResource,
+    *,
+    force_rerun: bool = False,
+    tags: dict[str, str] | None = None,
+    source_path: str = "p.csv",
+) -> dg.ExecuteInProcessResult:
+    @dg.asset(key=KEY, partitions_def=dg.StaticPartitionsDefinition(["a"]))
+    def write(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        handler = LumeRunHandler(
+            context, lume, flow_version="people:v1", source_path=source_path, asset_key=KEY
+        )
+        run = handler.complete(force_rerun=force_rerun)
+        return dg.MaterializeResult(metadata={"run_id": run.id, "status": run.status})
+
+    return dg.materialize([write], partition_key="a", instance=instance, tags=tags, raise_on_error=False)
+
+
+def harvested(result: dg.ExecuteInProcessResult) -> str:
+    (event,) = result.get_asset_materialization_events()
+    return str(event.materialization.metadata["run_id"].value)
+
+
+def creates(scripted: ScriptedLume) -> list[dict[str, Any]]:
+    return [request.body for request in scripted.asked("POST", "/v1/runs") if request.path == "/v1/runs"]
+
+
+def test_an_active_run_of_an_earlier_attempt_is_gone_on_with(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    with LumeClient(scripted.url) as client:
+        earlier = client.run("people:v1", "p.csv").id
+    result = drive(instance, LumeResource(base_url=scripted.url), tags={TAG: earlier}, force_rerun=True)
+    assert harvested(result) == earlier
+    assert len(creates(scripted)) == 1
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CRASHED"])
+def test_after_a_failed_run_another_is_created_and_not_forced_again(
+    instance: dg.DagsterInstance, scripted: ScriptedLume, status: str
+) -> None:
+    scripted.next_run(RunScript([status]))
+    with LumeClient(scripted.url) as client:
+        earlier = client.run("people:v1", "p.csv").id
+        client.run_status(earlier)
+    result = drive(instance, LumeResource(base_url=scripted.url), tags={TAG: earlier}, force_rerun=True)
+    assert harvested(result) != earlier
+    assert creates(scripted)[-1]["force_rerun"] is False
+
+
+def test_a_run_that_lume_does_not_know_any_more_is_created_anew(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    assert drive(instance, LumeResource(base_url=scripted.url), tags={TAG: "run_gone"}).success
+    assert len(creates(scripted)) == 1
+
+
+def test_a_run_of_another_batch_is_not_taken_for_this_one(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    with LumeClient(scripted.url) as client:
+        other = client.run("people:v1", "other.csv").id
+    result = drive(instance, LumeResource(base_url=scripted.url), tags={TAG: other})
+    assert harvested(result) != other
+
+
+def test_a_lost_answer_makes_no_second_run(instance: dg.DagsterInstance, scripted: ScriptedLume) -> None:
+    scripted.inject(Fault.lost_answer(), method="POST", path="/v1/runs")
+    assert drive(instance, LumeResource(base_url=scripted.url)).success
+    assert len(scripted.run_ids) == 1
+
+
+def test_a_wait_that_is_too_long_says_that_the_run_goes_on(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    scripted.next_run(ENDLESS)
+    result = drive(instance, LumeResource(base_url=scripted.url, wait_timeout_seconds=0.2))
+    assert not result.success
+    data = result.failure_data_for_node("people__run")
+    assert data is not None
+    assert "goes on in Lume" in str(data.error)
+
+
+@pytest.mark.parametrize(
+    ("terminated", "on_interrupt", "cancels"),
+    [(True, "cancel", 1), (True, "leave", 0), (False, "cancel", 0)],
+    ids=["terminated", "terminated, to be left", "evicted"],
+)
+def test_an_interrupt_cancels_the_run_only_on_a_user_s_termination(
+    instance: dg.DagsterInstance,
+    scripted: ScriptedLume,
+    monkeypatch: pytest.MonkeyPatch,
+    terminated: bool,
+    on_interrupt: Any,
+    cancels: int,
+) -> None:
+    scripted.next_run(ENDLESS)
+
+    def interrupt(_client: LumeClient, run: LumeRun, **_options: Any) -> LumeRun:
+        (stored,) = instance.get_runs()
+        if terminated:
+            instance.report_run_canceling(stored)
+        raise dg.DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(LumeClient, "wait", interrupt)
+    assert not drive(instance, LumeResource(base_url=scripted.url, on_interrupt=on_interrupt)).success
+    ended = dg.DagsterRunStatus.CANCELED if terminated else dg.DagsterRunStatus.FAILURE
+    assert [run.status for run in instance.get_runs()] == [ended]
+    assert len(scripted.asked("POST", f"/v1/runs/{scripted.run_ids[0]}/cancel")) == cancels
