@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lume_dagster.engine import plan as p
-from lume_dagster.engine.duckdb_expressions import SQL_TYPES, ExpressionVisitor, holds, message
+from lume_dagster.engine.duckdb_expressions import SQL_TYPES, ExpressionVisitor, holds, message, parse_text
 from lume_dagster.engine.errors import ErrorType
 from lume_dagster.engine.schema import TargetField
 from lume_dagster.engine.sql import identifier, literal
-from lume_dagster.engine.values import CAST_RULES, ValueType
+from lume_dagster.engine.values import CAST_RULES, ValueType, is_value
 
 ERROR_TYPE = "STRUCT(field VARCHAR, type VARCHAR, message VARCHAR, value VARCHAR)"
 
@@ -255,12 +255,22 @@ class DuckDBCompiler:
         if isinstance(node, p.Literal) or self._name(node) is not None:
             return
         outer, self._floor = self._floor, 0
-        name = self._define(f"n{len(self._names)}", self._visitor.expand(node))
+        expression = self._raw_parse(node) or self._visitor.expand(node)
+        name = self._define(f"n{len(self._names)}", expression)
         if isinstance(node, p.Parse) and node.type is ValueType.NUMBER:
             self._floor = self._levels[name]
             name = self._define(f"{name}f", f"CASE WHEN isfinite({name}) THEN {name} END")
         self._names[node] = name
         self._floor = max(outer, self._levels[name])
+
+    def _raw_parse(self, node: p.Node) -> str | None:
+        """A column parsed as it lies in the stage, if no null value would parse: sifting them costs more."""
+        if not (isinstance(node, p.Parse) and isinstance(node.source, p.Column)):
+            return None
+        column, nulls = node.source.name, self.plan.null_values
+        if column not in self.stage.columns or any(is_value(null, node.type) for null in nulls):
+            return None
+        return parse_text(f"c{self.stage.columns.index(column)}", node.type)
 
     def _define(self, name: str, expression: str) -> str:
         level = self._floor

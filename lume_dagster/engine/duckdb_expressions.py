@@ -49,11 +49,7 @@ class ExpressionVisitor:
         return literal(node.text)
 
     def _visit_parse(self, node: p.Parse) -> str:
-        # Kept free of CASE: so it is evaluated once for each distinct value of a dictionary, not for each row.
-        # A number may come out infinite here; the compiler sifts that in a layer of its own.
-        rule = CAST_RULES[node.type]
-        text = f"regexp_extract({self.visit(node.source)}, {literal(rule.pattern)}, 1)"
-        return f"TRY_CAST({text} AS {SQL_TYPES[node.type]})"
+        return parse_text(self.visit(node.source), node.type)
 
     def _visit_parseformats(self, node: p.ParseFormats) -> str:
         text = self.visit(node.source)
@@ -142,6 +138,16 @@ class ExpressionVisitor:
 
     def _visit_finite(self, node: p.Finite) -> str:
         return _finite(self.visit(node.operand))
+
+
+def parse_text(text: str, value_type: ValueType) -> str:
+    """The expression that casts a text by the table of cast rules.
+
+    Kept free of CASE: so it is evaluated once for each distinct value of a dictionary, not for each row. A number
+    may come out infinite here; the compiler sifts that in a layer of its own.
+    """
+    captured = f"regexp_extract({text}, {literal(CAST_RULES[value_type].pattern)}, 1)"
+    return f"TRY_CAST({captured} AS {SQL_TYPES[value_type]})"
 
 
 def _finite(value: str) -> str:

@@ -178,7 +178,7 @@ def writing_stage(path: Path, columns: int) -> Iterator[StageWriter]:
     partial = path.with_name(path.name + ".tmp")
     schema = stage_schema(columns)
     try:
-        with pq.ParquetWriter(partial, schema, compression="snappy") as writer:
+        with pq.ParquetWriter(partial, schema, compression="snappy", write_statistics=False) as writer:
             stage = StageWriter(writer, schema)
             yield stage
         partial.replace(path)
