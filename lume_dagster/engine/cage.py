@@ -100,6 +100,8 @@ class Cage:
                 raise CancelledError("the work was interrupted") from error
             except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.PermissionException) as error:
                 raise EngineError(f"the database cannot go on: {_first_line(error)}") from error
+            except duckdb.Error as error:
+                raise EngineError(f"internal error of the database: {_first_line(error)}") from error
             finally:
                 cursor.close()
 

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import secrets
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,7 @@ from lume_dagster.engine.stage import (
     StageWriter,
     check_cancel,
     compare_columns,
+    os_reason,
     writing_stage,
 )
 
@@ -57,7 +58,12 @@ class _Utf8Stream(io.RawIOBase):
         """
         while True:
             check_cancel(self._cancel)
-            raw = self._file.read(_CHUNK)
+            try:
+                raw = self._file.read(_CHUNK)
+            except OSError as error:
+                raise BatchError(
+                    f"{self._path}: reading failed at byte offset {self.bytes_read}: {os_reason(error)}"
+                ) from error
             text = self._decoded(raw)
             self.bytes_read += len(raw)
             if self._at_start and text:
@@ -211,8 +217,10 @@ def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[s
     line = text[:end].decode().strip("\r\n")
     if not line:
         raise BatchError(f"{path}: there is no header, the file holds blank lines only")
-    csv.field_size_limit(max(csv.field_size_limit(), 2 * _MAX_HEADER))
-    names = next(csv.reader([line], delimiter=source.delimiter))
+    try:
+        names = next(csv.reader([line], delimiter=source.delimiter))
+    except csv.Error as error:
+        raise BatchError(f"{path}, line 1: the header cannot be read: {error}") from error
     return tuple(names), text[end:]
 
 
@@ -235,11 +243,9 @@ def _end_of_record(text: bytes, delimiter: str) -> int | None:
 def _columns(
     path: str, columns: tuple[str, ...], flow_columns: tuple[str, ...], source: SourceSpec
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    for name in columns:
-        if columns.count(name) > 1:
-            raise BatchError(
-                f"{path}, line 1: the header names the column {name!r} more than once; rename one"
-            )
+    name, times = Counter(columns).most_common(1)[0]
+    if times > 1:
+        raise BatchError(f"{path}, line 1: the header names the column {name!r} more than once; rename one")
     if len(columns) == 1 and not set(flow_columns) <= {*columns, *source.optional}:
         for delimiter in _OTHER_DELIMITERS:
             if delimiter != source.delimiter and delimiter in columns[0]:

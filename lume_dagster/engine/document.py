@@ -115,8 +115,14 @@ class SourceSpec(Part):
         return info.name
 
 
-class Entry(Part):
-    """The rule for one target field."""
+class Operation(Part):
+    """The rule for one target field; the operation's name is its key."""
+
+    operation: ClassVar[str]
+
+
+class Entry(Operation):
+    """An operation that reads something, which may be absent."""
 
     default: Scalar | None = Field(default=None, description="Used where the input is absent.")
 
@@ -128,7 +134,7 @@ class ExtractEntry(Entry):
     extract: Ref
 
 
-class ConstantEntry(Part):
+class ConstantEntry(Operation):
     """The same value in every record; null for a field that stays empty."""
 
     operation: ClassVar[str] = "constant"
@@ -261,7 +267,7 @@ class ExpressionEntry(Entry):
     ]
 
 
-ENTRIES: tuple[type[Part], ...] = (
+ENTRIES: tuple[type[Operation], ...] = (
     ExtractEntry,
     ConstantEntry,
     LookupEntry,
@@ -271,12 +277,12 @@ ENTRIES: tuple[type[Part], ...] = (
     TimeEntry,
     ExpressionEntry,
 )
-OPERATIONS: tuple[str, ...] = tuple(entry.operation for entry in ENTRIES)  # type: ignore[attr-defined]
+OPERATIONS: tuple[str, ...] = tuple(entry.operation for entry in ENTRIES)
 
 
 def _operation(value: Any) -> str | None:
-    if isinstance(value, Part):
-        return TAG + str(getattr(value, "operation", ""))
+    if isinstance(value, Operation):
+        return TAG + value.operation
     if not isinstance(value, dict):
         return None
     named = [operation for operation in OPERATIONS if operation in value]

@@ -37,6 +37,7 @@ class _FieldSql:
     plan: p.FieldPlan
     blocked: str
     strikes: tuple[str, ...]
+    source: p.Node
     result: str
     value: str
     no_value: str
@@ -131,7 +132,10 @@ class DuckDBCompiler:
         if duplicates is not None:
             key = literal(", ".join(self.plan.key))
             said = "'the same primary key as row ' || first"
-            shown = f"concat_ws(', ', {', '.join(f'CAST({column} AS VARCHAR)' for column in self._key_columns())})"
+            parts = (
+                self._shown(p.Field(name, self._fields[name].plan.target.type)) for name in self.plan.key
+            )
+            shown = f"concat_ws(', ', {', '.join(parts)})"
             found = _error(key, ErrorType.DUPLICATE, said, shown)
             errors = (
                 f"list_concat({errors}, CASE WHEN first IS NOT NULL THEN [{found}] ELSE {_no_errors()} END)"
@@ -174,12 +178,15 @@ class DuckDBCompiler:
         no_value = f"{value} IS NULL"
         if not plan.target.required:
             reasons = wrong if value == result else [f"{result} IS NOT NULL", *wrong]
-            no_value = f"{value} IS NULL AND ({' OR '.join(reasons)})" if reasons else "false"
+            no_value = "false"
+            if reasons:
+                no_value = self._define(f"x{index}", f"{value} IS NULL AND ({' OR '.join(reasons)})")
+                self._floor = self._levels[no_value]
         violations = tuple(
             f"NOT ({holds(constraint, value, plan.target.type)})" for constraint in plan.target.constraints
         )
         self._names[p.Field(plan.target.name, plan.target.type)] = value
-        return _FieldSql(plan, blocked, strikes, result, value, no_value, violations, self._floor)
+        return _FieldSql(plan, blocked, strikes, source, result, value, no_value, violations, self._floor)
 
     def _with_default(self, index: int, plan: p.FieldPlan, wrong: list[str]) -> tuple[p.Node, str]:
         """The result with the field's default applied: as a node to compute with, and its name."""
@@ -218,7 +225,7 @@ class DuckDBCompiler:
         name = literal(target.name)
         cases = [(field.blocked, _no_errors())] if field.blocked else []
         for strike, guard in zip(field.strikes, field.plan.guards, strict=True):
-            texts = [f"CAST({self._visitor.visit(node)} AS VARCHAR)" for node in guard.given]
+            texts = [self._shown(node) for node in guard.given]
             shown = f"concat_ws(' ', {', '.join(texts)})" if texts else "NULL"
             cases.append((strike, f"[{_error(name, guard.error, literal(guard.message), shown)}]"))
         absent = [_error(name, ErrorType.REQUIRED, "'has no value'", "NULL")] if target.required else []
@@ -226,11 +233,11 @@ class DuckDBCompiler:
         if field.value != field.result:
             rule = CAST_RULES.get(target.type)
             error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
-            shown = f"CAST({field.result} AS VARCHAR)"
+            shown = self._shown(field.source)
             cases.append(
                 (f"{field.value} IS NULL", f"[{_error(name, error, literal(f'is not {expected}'), shown)}]")
             )
-        shown = f"CAST({field.value} AS VARCHAR)"
+        shown = self._shown(p.Field(target.name, target.type))
         violated = [
             f"CASE WHEN {condition} THEN [{_error(name, constraint.error, literal(message(constraint)), shown)}]"
             f" ELSE {_no_errors()} END"
@@ -238,6 +245,10 @@ class DuckDBCompiler:
         ]
         otherwise = f"flatten([{', '.join(violated)}])" if violated else _no_errors()
         return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
+
+    def _shown(self, node: p.Node) -> str:
+        """The canonical text of a node's value."""
+        return self._visitor.expand(p.Render(node))
 
     # Layers
 

@@ -194,7 +194,7 @@ def _table(spec: doc.LookupSpec, path: str, pointer: str, folder: Path | None) -
 
 
 def _as_json(entry: doc.Part, table: tuple[tuple[str, str], ...] | None) -> dict[str, Any]:
-    written: dict[str, Any] = entry.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    written: dict[str, Any] = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if table is not None:
         lookup = {key: value for key, value in written["lookup"].items() if key != "file"}
         written["lookup"] = {**lookup, "table": dict(table)}
@@ -205,11 +205,11 @@ def _fingerprint(flow: doc.FlowDocument, mapper: Mapping[str, Any]) -> str:
     content = {
         "format": _FINGERPRINT_FORMAT,
         "description": flow.description,
-        "source": flow.source.model_dump(mode="json"),
+        "source": flow.source.model_dump(mode="json", exclude_defaults=True),
         "target_schema": flow.target_schema,
         "columns": list(flow.target_schema["properties"]),  # their order is lost in canonical JSON
         "mapper": mapper,
-        "target": flow.target.model_dump(mode="json"),
+        "target": flow.target.model_dump(mode="json", exclude_defaults=True),
     }
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

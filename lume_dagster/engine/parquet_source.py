@@ -9,7 +9,7 @@ with their scale; nested values as JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,19 +61,26 @@ def stage_parquet(
         if not file.metadata.num_rows and not source.allow_empty:
             raise BatchError(f"{path}: there is no record in it; set source.allow_empty: true if that can be")
         with writing_stage(stage, len(columns)) as writer:
-            try:
-                for batch in file.iter_batches(_BATCH_ROWS):
-                    check_cancel(cancel)
-                    texts = [
-                        _texts(array, path, name) for array, name in zip(batch.columns, columns, strict=True)
-                    ]
-                    first = writer.rows + 1
-                    writer.write(pa.array(range(first, first + batch.num_rows), pa.int64()), texts)
-            except pa.ArrowException as error:
-                raise BatchError(f"{path}: cannot be read after record {writer.rows}: {error}") from error
+            for batch in _batches(file, path):
+                check_cancel(cancel)
+                texts = [
+                    _texts(array, path, name) for array, name in zip(batch.columns, columns, strict=True)
+                ]
+                first = writer.rows + 1
+                writer.write(pa.array(range(first, first + batch.num_rows), pa.int64()), texts)
             info = StageInfo(columns, "parquet", None, writer.rows, 0, size)
             writer.finish(info)
     return info, missing, unexpected
+
+
+def _batches(file: pq.ParquetFile, path: str) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    try:
+        for batch in file.iter_batches(_BATCH_ROWS):
+            yield batch
+            rows += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise BatchError(f"{path}: cannot be read after record {rows}: {error}") from error
 
 
 def _texts(array: pa.Array, path: str, name: str) -> pa.Array:

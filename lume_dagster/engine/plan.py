@@ -255,7 +255,7 @@ class FieldPlan:
     @property
     def depends_on(self) -> tuple[str, ...]:
         """The target fields it reads."""
-        return tuple(leaf.name for leaf in self.inputs if isinstance(leaf, Field))
+        return tuple(dict.fromkeys(leaf.name for leaf in self.inputs if isinstance(leaf, Field)))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -223,8 +224,6 @@ def compare_columns(
     Raises:
         BatchError: A column is missing that is not optional.
     """
-    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
-
     there = set(found)
     missing = tuple(column for column in flow_columns if column not in there)
     needed = [column for column in missing if column not in optional]

@@ -16,6 +16,7 @@ ASCII digits. What does not match, or lies outside the type's range, is an error
 | date-time-local | `2013-02-03T10:00:00.123456`, `2013-02-03 10:00` | an offset, `T24:00` |
 | time-local | `10:00`, `10:00:00.5` | `24:00`, `5:07`, an offset |
 
+A text that is no value is an error of the type `type`, for dates and times of the type `format`.
 A number is a 64-bit float; one too small for it becomes 0, one too large is refused.
 A date-time is kept as an instant in UTC; an offset reaches to 15:59, and in the years 0001 and 9999 only `Z` is
 taken, so that the instant stays within these years. Decimals of a second beyond the sixth must be zeros.
@@ -195,7 +196,8 @@ def is_value(text: str, value_type: ValueType) -> bool:
         return False
     captured = match[1]
     if value_type is ValueType.INTEGER:
-        return -(2**63) <= int(captured) < 2**63
+        digits = captured.lstrip("+-0")
+        return len(digits) <= 19 and -(2**63) <= int(captured) < 2**63
     if value_type is ValueType.NUMBER:
         return math.isfinite(float(captured))
     if value_type in (ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP):

@@ -222,3 +222,20 @@ def test_hostile_names_and_values_everywhere(run: Run) -> None:
     )
     assert outcome.mapped == [{name: evil, "y": evil}]
     assert outcome.errors == {2: [(name, "enum", "z"), ("y", "lookup", "z")]}
+
+
+def test_fields_that_build_on_each_other_many_times(run: Run) -> None:
+    names = [f"f{number:02}" for number in range(30)]
+    mapper: dict[str, Any] = {"f00": {"lookup": {"from": "a", "table": {"x": "y"}}}, "f01": {"extract": "a"}}
+    for before, last, name in zip(names, names[1:], names[2:], strict=False):
+        mapper[name] = {"concat": [{"target": before}, {"target": last}], "default": "z"}
+        if name > "f05":
+            mapper[name] = {
+                "lookup": {"from": {"target": last}, "table": {"x": "y"}, "on_miss": "null"},
+                "default": "x",
+            }
+        if name > "f08":
+            mapper[name] = {"concat": [{"target": last}, {"target": before}], "default": ""}
+    outcome = run(document(dict.fromkeys(names, TEXT), mapper), "a,b\nx,\ny,\n,\n")
+    assert len(outcome.mapped) == 2
+    assert outcome.errors == {2: [("f00", "lookup", "y")]}
