@@ -49,7 +49,7 @@ def test_no_secret_is_shown() -> None:
     lume = LumeResource(base_url="https://user:hunter2@lume.example.com", api_key="hunter3")
     for shown in (repr(lume), str(lume), str(lume.connection), repr(lume.connection)):
         assert "hunter" not in shown
-    with pytest.raises(ValueError, match="credentials") as error:
+    with pytest.raises(ValueError, match="user name or password") as error:
         _ = lume.client
     assert "hunter" not in str(error.value)
 
