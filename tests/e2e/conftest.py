@@ -1,0 +1,89 @@
+"""One running Dagster for all end-to-end tests: a webserver and a daemon over a project that the demo has filled."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from examples.flights import FOLDER, damaged, flights_by_day, raw_flights, write_batches
+from tests.e2e.project import Project, Webserver, kill_group, wait_for
+
+DAYS = ("2013-01-01", "2013-01-02", "2013-01-03", "2013-01-04", "2013-01-05")
+DAMAGED = "2013-01-09"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A project with a webserver and a daemon at work on it."""
+
+    project: Project
+    webserver: Webserver
+    demo: tuple[int, str]
+
+
+@pytest.fixture(scope="session")
+def batches() -> dict[str, bytes]:
+    """A few days of flights, the last of them damaged."""
+    days = {str(day): batch for day, batch in flights_by_day(raw_flights()).items()}
+    return {day: days[day] for day in DAYS} | {DAMAGED: damaged(days[DAMAGED])}
+
+
+@pytest.fixture
+def project(tmp_path: Path, batches: dict[str, bytes]) -> Project:
+    """A project of the test's own, with a few days of flights to map."""
+    made = Project.make(tmp_path / "project")
+    write_batches(batches, made.folder / FOLDER)
+    return made
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The project after a demo, open in a webserver, with a daemon."""
+    project = Project.make_site(tmp_path_factory.mktemp("site") / "project")
+    demo = project.run(sys.executable, "-m", "examples.demo", log="demo.log")
+    workspaces = ("-w", "workspace.yaml", "-w", "people.yaml")
+    port = _free_port()
+    daemon = str(Path(__file__).parent / "daemon.py")
+    processes = [
+        project.start(
+            "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *workspaces, log="webserver.log"
+        ),
+        project.start(sys.executable, daemon, "run", *workspaces, log="daemon.log"),
+    ]
+    webserver = Webserver(f"http://127.0.0.1:{port}")
+    try:
+        loaded = wait_for(lambda: _loaded(webserver), "the webserver to have loaded its code locations")
+        assert set(loaded.values()) == {"RepositoryLocation"}, loaded
+        yield Site(project, webserver, demo)
+    finally:
+        webserver.close()
+        for process in processes:
+            kill_group(process)
+
+
+def _loaded(webserver: Webserver) -> dict[str, str | None] | None:
+    try:
+        found = webserver.locations()
+    except (httpx.TransportError, ValueError):
+        return None
+    return found if len(found) == 2 and all(found.values()) else None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
