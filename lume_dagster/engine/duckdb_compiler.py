@@ -138,11 +138,11 @@ class DuckDBCompiler:
             shown = f"concat_ws(', ', {', '.join(parts)})"
             found = _error(key, ErrorType.DUPLICATE, said, shown)
             errors = (
-                f"list_concat({errors}, CASE WHEN first IS NOT NULL THEN [{found}] ELSE {_no_errors()} END)"
+                f"list_concat({errors}, CASE WHEN first IS NOT NULL THEN [{found}] ELSE {_NO_ERRORS} END)"
             )
             rows = f"(SELECT * FROM {rows} LEFT JOIN {identifier(duplicates)} USING (row_number))"
             order = " ORDER BY row_number"
-        bad_line = f"[{_error('CAST(NULL AS VARCHAR)', ErrorType.UNPARSABLE, 'unparsable_reason', 'NULL')}]"
+        bad_line = f"[{_error(_NO_TEXT, ErrorType.UNPARSABLE, 'unparsable_reason', _NO_TEXT)}]"
         members = ", ".join(
             f"{literal(name)}, {self._stored_text(index)}" for index, name in enumerate(self.stage.columns)
         )
@@ -150,7 +150,7 @@ class DuckDBCompiler:
             "SELECT row_number,"
             " CAST(CASE WHEN unparsable IS NOT NULL THEN json_object('raw', unparsable)"
             f" ELSE json_object({members}) END AS VARCHAR) AS source_record,"
-            f" CASE WHEN unparsable IS NOT NULL THEN {bad_line} ELSE {errors} END AS errors"
+            f" CAST(CASE WHEN unparsable IS NOT NULL THEN {bad_line} ELSE {errors} END AS {ERROR_TYPE}[]) AS errors"
             f" FROM {rows}{order}"
         )
 
@@ -223,13 +223,13 @@ class DuckDBCompiler:
         """The list of a field's errors: its state decides, the first that applies."""
         target = field.plan.target
         name = literal(target.name)
-        cases = [(field.blocked, _no_errors())] if field.blocked else []
+        cases = [(field.blocked, _NO_ERRORS)] if field.blocked else []
         for strike, guard in zip(field.strikes, field.plan.guards, strict=True):
             texts = [self._shown(node) for node in guard.given]
-            shown = f"concat_ws(' ', {', '.join(texts)})" if texts else "NULL"
+            shown = f"concat_ws(' ', {', '.join(texts)})" if texts else _NO_TEXT
             cases.append((strike, f"[{_error(name, guard.error, literal(guard.message), shown)}]"))
-        absent = [_error(name, ErrorType.REQUIRED, "'has no value'", "NULL")] if target.required else []
-        cases.append((f"{field.result} IS NULL", f"[{absent[0]}]" if absent else _no_errors()))
+        absent = [_error(name, ErrorType.REQUIRED, "'has no value'", _NO_TEXT)] if target.required else []
+        cases.append((f"{field.result} IS NULL", f"[{absent[0]}]" if absent else _NO_ERRORS))
         if field.value != field.result:
             rule = CAST_RULES.get(target.type)
             error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
@@ -240,10 +240,10 @@ class DuckDBCompiler:
         shown = self._shown(p.Field(target.name, target.type))
         violated = [
             f"CASE WHEN {condition} THEN [{_error(name, constraint.error, literal(message(constraint)), shown)}]"
-            f" ELSE {_no_errors()} END"
+            f" ELSE {_NO_ERRORS} END"
             for condition, constraint in zip(field.violations, target.constraints, strict=True)
         ]
-        otherwise = f"flatten([{', '.join(violated)}])" if violated else _no_errors()
+        otherwise = f"flatten([{', '.join(violated)}])" if violated else _NO_ERRORS
         return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
 
     def _shown(self, node: p.Node) -> str:
@@ -327,6 +327,8 @@ class DuckDBCompiler:
         return [self._fields[name].value for name in self.plan.key]
 
 
+_NO_TEXT = literal(None)
+_NO_ERRORS = "[]"
 _PARSABLE = "unparsable IS NULL"
 
 
@@ -340,10 +342,5 @@ def _in_set(variable: str) -> str:
 
 def _error(field: str, error: ErrorType, said: str, shown: str) -> str:
     return (
-        f"CAST(struct_pack(field := {field}, type := {literal(error.value)}, message := {said}, value := {shown})"
-        f" AS {ERROR_TYPE})"
+        f"struct_pack(field := {field}, type := {literal(error.value)}, message := {said}, value := {shown})"
     )
-
-
-def _no_errors() -> str:
-    return f"CAST([] AS {ERROR_TYPE}[])"
