@@ -23,6 +23,7 @@ from lume_dagster.connect import LumeConnection
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PIPED_WIDTH = 1000
+_INTERRUPTED = 130
 _RESULT_KINDS = click.Choice(["mapped", "rejects"])
 _NEVER_WRAPPED = ("run", "flow version", "status", "created")
 _STATUS_STYLES = {
@@ -78,7 +79,8 @@ def run_command(
 ) -> None:
     """Run a flow version on a batch, and wait for the end.
 
-    Exits with 1 if the run ends FAILED or CRASHED.
+    Exits with 1 if the run ends FAILED or CRASHED. Interrupted, it cancels a run of the embedded Lume, and leaves
+    one of a hosted Lume to go on.
     """
     with session.client() as client:
         try:
@@ -88,7 +90,13 @@ def run_command(
                 f"run {error.run_id} has mapped {source_path} before; `lume-dagster runs show {error.run_id}` "
                 "shows it, --force-rerun runs the batch again"
             ) from error
-        run = _wait(client, run)
+        try:
+            run = _wait(client, run)
+        except KeyboardInterrupt:
+            if session.connection.is_embedded:
+                run = client.cancel(run)
+            click.echo(f"interrupted: run {run.id} is {run.status}", err=True)
+            sys.exit(_INTERRUPTED)
     _print_run(session, run, as_json)
     if run.failed:
         sys.exit(1)

@@ -13,7 +13,6 @@ from lume_dagster.client import LumeClient, LumeRun
 from lume_dagster.client.models import ResultKind
 from lume_dagster.target_schema import target_fields
 
-
 REJECTS_SCHEMA = pa.schema(
     {
         "row_number": pa.int64(),

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,34 @@ def test_a_hosted_lume_is_spoken_to_with_its_key(environment: dict[str, str | No
         assert refused.exit_code == 1
         assert "LUME_API_KEY" in refused.stderr
         assert "wrong" not in refused.output
+
+
+def test_an_interrupt_cancels_an_embedded_run(environment: dict[str, str | None], tmp_path: Path) -> None:
+    fifo = tmp_path / "endless.csv"
+    os.mkfifo(fifo)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lume_dagster.cli", "run", "people:v1", str(fifo)],
+        env={**os.environ, **{name: value for name, value in environment.items() if value}},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    batch = os.open(fifo, os.O_RDWR)
+    os.write(batch, b"ID,Full Name,Mail\n")
+    deadline = time.monotonic() + 30
+    while not told(environment, "runs", "list", "--status", "SYNCING_SOURCE")["items"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    # The engine looks at the flag between two blocks: the next one lets it.
+    os.write(batch, b"1,Ada,\n")
+    _, errors = process.communicate(timeout=30)
+    os.close(batch)
+    assert process.returncode == 130
+    assert "interrupted: run run_" in errors
+    (run,) = told(environment, "runs", "list")["items"]
+    assert run["status"] == "FAILED"
+    assert "cancelled" in run["metadata"]["error_message"]
 
 
 def test_it_is_quiet_when_piped(environment: dict[str, str | None], people: Path) -> None:
