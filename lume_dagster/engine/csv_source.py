@@ -254,7 +254,7 @@ def _columns(
                     f"{path}, line 1: the header is one field with {source.delimiter!r} as the delimiter, "
                     f'but looks split by {delimiter!r}; set source.delimiter: "{written}"'
                 )
-    return compare_columns(path, columns, flow_columns, source.optional)
+    return compare_columns(path, columns, flow_columns, source)
 
 
 def _copy(

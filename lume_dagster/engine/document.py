@@ -94,6 +94,9 @@ class SourceSpec(Part):
     optional: list[StrictStr] = Field(
         default=[], description="Columns the mapper reads that a batch may lack; they count as absent then."
     )
+    ignore: list[StrictStr] = Field(
+        default=[], description="Columns that are known and not read, so that a batch may have them."
+    )
     allow_empty: StrictBool = Field(default=False, description="Accept a batch without any record.")
 
     @field_validator("delimiter")

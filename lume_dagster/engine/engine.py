@@ -84,7 +84,7 @@ class Engine:
         Raises:
             BatchError: The file is no stage, or lacks columns that the flow reads.
         """
-        return open_stage(stage_path, flow.source_columns, flow.source.optional)
+        return open_stage(stage_path, flow.source_columns, flow.source)
 
     def transform(
         self, flow: FlowVersion, staged: StagedBatch, out_dir: Path, cancel: Cancel | None = None

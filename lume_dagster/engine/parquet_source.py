@@ -57,7 +57,7 @@ def stage_parquet(
         columns = tuple(schema.names)
         if len(set(columns)) != len(columns):
             raise BatchError(f"{path}: two columns have the same name; rename one")
-        missing, unexpected = compare_columns(path, columns, flow_columns, source.optional)
+        missing, unexpected = compare_columns(path, columns, flow_columns, source)
         if not file.metadata.num_rows and not source.allow_empty:
             raise BatchError(f"{path}: there is no record in it; set source.allow_empty: true if that can be")
         with writing_stage(stage, len(columns)) as writer:

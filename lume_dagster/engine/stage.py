@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError, CancelledError, EngineError
 
 _METADATA_KEY = b"lume.stage"
@@ -74,7 +75,7 @@ class StagedBatch:
         path: The stage.
         info: What is kept with it.
         missing: Columns the flow may read that the batch does not have; all of them are optional.
-        unexpected: Columns of the batch that the flow does not read.
+        unexpected: Columns of the batch that the flow neither reads nor ignores.
     """
 
     path: Path
@@ -194,13 +195,13 @@ def os_reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def open_stage(path: Path, flow_columns: Sequence[str], optional: Sequence[str]) -> StagedBatch:
+def open_stage(path: Path, flow_columns: Sequence[str], source: SourceSpec) -> StagedBatch:
     """Open the stage of an earlier run for a flow.
 
     Args:
         path: The stage.
         flow_columns: The columns the flow reads.
-        optional: Those of them that may be missing.
+        source: Says which of them may be missing, and which others may be there.
 
     Raises:
         BatchError: The file is no stage, or lacks columns that the flow reads.
@@ -213,11 +214,11 @@ def open_stage(path: Path, flow_columns: Sequence[str], optional: Sequence[str])
         raise BatchError(f"{path}: the stored input is no longer there") from error
     except (OSError, pa.ArrowInvalid, KeyError, ValueError, TypeError) as error:
         raise BatchError(f"{path}: this is no stored input of a run") from error
-    return StagedBatch(path, info, *compare_columns(str(path), info.columns, flow_columns, optional))
+    return StagedBatch(path, info, *compare_columns(str(path), info.columns, flow_columns, source))
 
 
 def compare_columns(
-    path: str, found: Sequence[str], flow_columns: Sequence[str], optional: Sequence[str]
+    path: str, found: Sequence[str], flow_columns: Sequence[str], source: SourceSpec
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns that are missing and those that are unexpected.
 
@@ -226,7 +227,7 @@ def compare_columns(
     """
     there = set(found)
     missing = tuple(column for column in flow_columns if column not in there)
-    needed = [column for column in missing if column not in optional]
+    needed = [column for column in missing if column not in source.optional]
     if needed:
         unread = {column.casefold(): column for column in found if column not in flow_columns}
         said = []
@@ -239,5 +240,5 @@ def compare_columns(
             f"{', '.join(said)}. The file has {columns}. "
             "Mend the file, or name the column in source.optional if it may be missing"
         )
-    read = set(flow_columns)
-    return missing, tuple(column for column in found if column not in read)
+    known = {*flow_columns, *source.ignore}
+    return missing, tuple(column for column in found if column not in known)

@@ -40,7 +40,7 @@ class BatchResult:
         bytes_written: Size of the two result files.
         columns: Columns of the batch.
         missing: Optional columns that the batch does not have.
-        unexpected: Columns that the flow does not read.
+        unexpected: Columns that the flow neither reads nor ignores.
         format: csv or parquet.
         encoding: The text encoding of a CSV file.
     """

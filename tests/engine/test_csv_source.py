@@ -149,6 +149,11 @@ def test_an_optional_column_may_be_missing(run: Run) -> None:
     assert (outcome.result.missing, outcome.result.unexpected) == (("b",), ("extra",))
 
 
+def test_an_ignored_column_is_not_unexpected(run: Run) -> None:
+    assert run(pairs(ignore=["extra"]), "a,b,extra,new\n1,2,3,4\n").result.unexpected == ("new",)
+    assert run(pairs(ignore=["extra"]), "a,b\n1,2\n").result.missing == ()
+
+
 def test_null_values_hold_for_quoted_texts_too_and_the_raw_text_is_kept(run: Run) -> None:
     flow = one_field({"type": "integer"}, {"extract": "a"}, null_values=["NA"])
     outcome = run(flow, 'a,b\n"NA",x\n,y\n')
