@@ -102,6 +102,7 @@ defs = dg.Definitions.merge(
         partitions_def=days,
         source_path="data/incoming/flights/{partition_key}.csv",
         source_asset=incoming_flights.key,
+        retry_policy=dg.RetryPolicy(max_retries=2),  # a run whose process was killed is started again
         checks=LumeChecks(
             reject_rate_warn=0.05, reject_rate_error=0.20, forbidden_error_types=("unparsable",)
         ),

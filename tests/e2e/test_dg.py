@@ -1,0 +1,103 @@
+"""The commands of a project, as real processes: their exit codes, and what is left when they are killed."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+
+from examples.flights import FOLDER, raw_flights, write_batches
+from tests.e2e.conftest import DAMAGED, DAYS, Site
+from tests.e2e.project import Project, kill_group, wait_for
+
+GOOD = DAYS[0]
+DEMO = (sys.executable, "-m", "examples.demo")
+
+
+def launch(day: str) -> tuple[str, ...]:
+    return ("dg", "launch", "--assets", "group:flights", "--partition", day)
+
+
+def source(day: str) -> str:
+    return f"data/incoming/flights/{day}.csv"
+
+
+def run_under_way(project: Project) -> str | None:
+    """The id of a run that a process of this project is working on."""
+    if not (store := project.lume_home / "lume.db").exists():
+        return None
+    with closing(sqlite3.connect(store)) as connection:
+        try:
+            found = connection.execute("SELECT id FROM runs WHERE active_batch IS NOT NULL").fetchone()
+        except sqlite3.OperationalError:  # its tables are still being made
+            return None
+    return str(found[0]) if found else None
+
+
+def test_dg_check_defs_passes(project: Project) -> None:
+    code, output = project.run("dg", "check", "defs")
+    assert code == 0, output
+    assert "All definitions loaded successfully." in output
+
+
+def test_dg_launch_materializes_a_good_batch_and_exits_with_0(project: Project) -> None:
+    code, output = project.run(*launch(GOOD))
+    assert code == 0, output
+    for asset in (
+        "flights/run",
+        "flights/rejects",
+        "flights/mapped",
+        "carrier_punctuality",
+        "rejects_review",
+    ):
+        assert project.materialized(asset) == {GOOD}
+
+
+def test_dg_launch_exits_with_1_when_the_audit_stops_the_batch(project: Project) -> None:
+    code, output = project.run(*launch(DAMAGED))
+    assert code == 1, output
+    assert f"the audit stopped the batch '{source(DAMAGED)}'" in output
+    assert project.materialized("rejects_review") == {DAMAGED}
+    assert project.materialized("flights/mapped") == set()
+    assert project.materialized("carrier_punctuality") == set()
+
+
+def test_a_launch_killed_in_the_middle_of_a_run_can_be_launched_again(project: Project) -> None:
+    write_batches({GOOD: raw_flights()}, project.folder / FOLDER)  # a whole year: there is time to kill it
+    killed = project.start(*launch(GOOD), log="killed.log")
+    try:
+        lost = wait_for(lambda: run_under_way(project), "the Lume run to be under way", every=0.002)
+    finally:
+        kill_group(killed, at_once=True)
+    assert run_under_way(project) == lost
+    code, output = project.run(*launch(GOOD))
+    assert code == 0, output
+    assert project.materialized("carrier_punctuality") == {GOOD}
+    kept, crashed = project.lume_runs(source(GOOD))
+    assert (crashed.id, crashed.status) == (lost, "CRASHED")
+    assert (kept.status, kept.forced) == ("PARTIAL_FAILED", False)
+
+
+def test_the_demo_holds_what_it_claims(site: Site) -> None:
+    code, output = site.demo
+    assert code == 0, output
+    assert "NO " not in output
+
+
+def test_a_demo_killed_in_the_middle_of_a_run_starts_again_and_two_run_at_once(project: Project) -> None:
+    killed = project.start(*DEMO, log="killed.log")
+    try:
+        wait_for(lambda: len(project.materialized("carrier_punctuality")) >= 2, "two batches", seconds=90)
+        wait_for(lambda: run_under_way(project), "a Lume run to be under way", every=0.002)
+    finally:
+        kill_group(killed, at_once=True)
+    lost = run_under_way(project)  # none, if it ended before the signal came
+    logs = ("first.log", "second.log")
+    demos = [project.start(*DEMO, log=log) for log in logs]
+    try:
+        codes = [demo.wait(180) for demo in demos]
+    finally:
+        for demo in demos:
+            kill_group(demo, at_once=True)
+    assert codes == [0, 0], "\n".join(map(project.said, logs))
+    assert [run.id for run in project.lume_runs() if run.crashed] == ([lost] if lost else [])
