@@ -1,0 +1,151 @@
+"""The pages of Dagster's UI, opened in a real browser: what a user of the example sees, and does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.conftest import PROJECT
+from tests.e2e.conftest import DAMAGED, Site
+
+SCREENSHOTS = PROJECT / "screenshots"
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+GROUP = "/locations/__repository__@lume_flights/asset-groups/flights"
+FORCED = "2013-01-05"
+GOOD = "2013-01-03"
+RUN_ID = re.compile(r"run_[0-9A-Z]{26}")
+
+if CHROMIUM is None and os.environ.get("CI") != "true":
+    pytest.skip(
+        "there is no chromium here to open the UI in: apt-get install chromium", allow_module_level=True
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "chromium is missing, and CI has to have it"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    context = browser.new_context(
+        base_url=site.webserver.url,
+        viewport={"width": 1440, "height": 900},
+        device_scale_factor=1,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=30_000)
+
+
+def picture(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled", caret="hide")
+
+
+def metadata(page: Page, name: str) -> Locator:
+    """The value in the row of a metadata table that begins with a name."""
+    return page.get_by_role("row").filter(has=page.get_by_text(name, exact=True)).get_by_role("cell").nth(1)
+
+
+def test_the_graph_shows_source_run_mapped_rejects_and_both_downstreams(page: Page) -> None:
+    page.goto(GROUP)
+    for node in ("flights", "run", "mapped", "rejects", "carrier_punctuality", "rejects_review"):
+        expect(page.get_by_text(node, exact=True).last).to_be_visible()
+    # Of mapped and of what hangs on it; the review goes on.
+    expect(page.get_by_text("filled (1 failed)")).to_have_count(2)
+    expect(page.get_by_text(re.compile(r"\d / 5 Passed"))).to_be_visible()
+    picture(page, "asset-graph")
+
+
+def test_a_batch_is_forced_from_the_launchpad(page: Page, site: Site) -> None:
+    before = site.project.latest("flights/mapped", FORCED)
+    assert before is not None
+
+    page.goto(GROUP)
+    expect(page.get_by_text("filled (1 failed)")).to_have_count(2)
+    page.get_by_role("button").filter(has=page.get_by_role("img", name="arrow_drop_down")).last.click()
+    page.get_by_role("menuitem", name="Open launchpad").click()
+    launchpad = page.get_by_role("dialog")
+    launchpad.get_by_placeholder("Partition").fill(FORCED)
+    page.get_by_role("option", name=FORCED).or_(page.get_by_text(FORCED, exact=True)).last.click()
+    # To the end of the line, whose last word is the value.
+    launchpad.get_by_text("force_rerun").first.click()
+    page.keyboard.press("End")
+    for _ in "false":
+        page.keyboard.press("Backspace")
+    page.keyboard.type("true")
+    materialize = launchpad.get_by_role("button", name="Materialize")
+    expect(launchpad.get_by_text("No errors")).to_be_visible()
+    expect(materialize).to_be_enabled()
+    picture(page, "launchpad")
+    materialize.click()
+    page.wait_for_url(re.compile("/runs/[0-9a-f-]{36}$"))
+    assert site.webserver.run_ended(page.url.rpartition("/")[2]) == "SUCCESS"
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+    picture(page, "forced-run")
+
+    after = site.project.latest("flights/mapped", FORCED)
+    assert after is not None
+    assert after["lume/run_id"] != before["lume/run_id"]
+    newest, *_ = site.project.lume_runs(f"data/incoming/flights/{FORCED}.csv")
+    assert (newest.id, newest.forced) == (after["lume/run_id"], True)
+
+
+def test_the_page_of_a_batch_shows_its_rows_where_they_lie_and_the_run(page: Page, site: Site) -> None:
+    published = site.project.latest("flights/mapped", GOOD)
+    assert published is not None
+    page.goto(f"/assets/flights/mapped?view=partitions&partition={GOOD}")
+    expect(metadata(page, "dagster/partition_row_count")).to_have_text(
+        str(published["dagster/partition_row_count"])
+    )
+    expect(metadata(page, "lume/run_id")).to_have_text(RUN_ID)
+    expect(metadata(page, "lume/run_id")).to_have_text(str(published["lume/run_id"]))
+    expect(metadata(page, "dagster/uri")).to_contain_text(f"{published['lume/run_id']}/mapped.parquet")
+    picture(page, "partition")
+
+
+def test_the_failed_check_of_the_damaged_batch_shows_why(page: Page) -> None:
+    page.goto("/assets/flights/mapped?view=checks&checkDetail=reject_rate")
+    expect(page.get_by_role("tab", name="Execution history")).to_be_visible()
+    page.get_by_role("tab", name="Partitions").last.click()
+    page.get_by_placeholder("Filter by partition").fill(DAMAGED)
+    expect(page.get_by_text("1 Partitions Selected")).to_be_visible()
+    page.get_by_text(DAMAGED, exact=True).locator("visible=true").last.click()
+    expect(page.get_by_text("280 of 1173 rows were rejected: 23.87%, above 20.00%")).to_be_visible()
+    expect(metadata(page, "rejected_rows")).to_have_text("280")
+    picture(page, "stopped-batch")
+
+
+def test_the_run_of_the_stopped_batch_says_what_to_do(page: Page, site: Site) -> None:
+    with site.project.instance() as instance:
+        stopped = [run for run in instance.get_runs() if run.tags.get("dagster/partition") == DAMAGED]
+    page.goto(f"/runs/{stopped[-1].run_id}")
+    expect(page.get_by_text("Failure", exact=True).first).to_be_visible()
+    expect(page.get_by_text("the audit stopped the batch").first).to_be_visible()
+    picture(page, "stopped-run")
