@@ -312,11 +312,10 @@ def _print_run(session: _Session, run: LumeRun, as_json: bool) -> None:
     if run.error_message:
         facts.add_row("error", Text(run.error_message, style="red"))
     session.console.print(facts, soft_wrap=True)
-    if run.validation is not None and run.validation.by_field:
+    if run.validation is not None and run.validation.counts:
         table = _table("rejected for field", "error", "records")
-        for field, kinds in run.validation.by_field.items():
-            for kind, records in kinds.items():
-                table.add_row(Text(field), kind, str(records))
+        for error in run.validation.counts:
+            table.add_row(Text(error.field or "(the whole record)"), error.type, str(error.count))
         session.console.print(table)
 
 

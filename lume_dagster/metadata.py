@@ -89,20 +89,12 @@ def rejects_metadata(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
     """The metadata of a batch's rejects: the most frequent errors, and a sample with sensitive values masked."""
     found = output_metadata(run, "rejects")
     validation = run.validation
-    if validation is None or not validation.by_field:
+    if validation is None or not validation.counts:
         return found
-    counted = sorted(
-        (
-            (count, field, kind)
-            for field, kinds in validation.by_field.items()
-            for kind, count in kinds.items()
-        ),
-        key=lambda row: (-row[0], row[1:]),
-    )
     found["lume/top_errors"] = dg.MetadataValue.table(
         [
-            dg.TableRecord({"field": field, "error": kind, "records": count})
-            for count, field, kind in counted[:_MOST_ROWS_SHOWN]
+            dg.TableRecord({"field": error.field or "", "error": error.type, "records": error.count})
+            for error in validation.counts[:_MOST_ROWS_SHOWN]
         ]
     )
     sensitive = {field.name for field in target_fields(flow.target_schema) if field.is_sensitive}

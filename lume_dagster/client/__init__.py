@@ -21,6 +21,7 @@ from lume_dagster.client.errors import (
     RunTimeoutError,
 )
 from lume_dagster.client.models import (
+    ErrorCount,
     FlowInfo,
     FlowVersionInfo,
     Health,
@@ -44,6 +45,7 @@ __all__ = [
     "AsyncLumeClient",
     "AuthenticationError",
     "ClientSettings",
+    "ErrorCount",
     "FlowInfo",
     "FlowVersionInfo",
     "Health",

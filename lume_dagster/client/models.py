@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from functools import lru_cache
@@ -133,6 +135,21 @@ class RowCounts(Record):
     rejected: int = Field(ge=0)
 
 
+@dataclass(frozen=True)
+class ErrorCount:
+    """How often one kind of error occurred.
+
+    Attributes:
+        field: Target field at fault; None if whole records are.
+        type: Kind of error.
+        count: Number of errors.
+    """
+
+    field: str | None
+    type: str
+    count: int
+
+
 class ValidationSummary(Record):
     """What validation found in a batch.
 
@@ -145,6 +162,24 @@ class ValidationSummary(Record):
     by_type: dict[str, int] = Field(default_factory=dict)
     by_field: dict[str, dict[str, int]] = Field(default_factory=dict)
     samples: tuple[RejectRecord, ...] = ()
+
+    @property
+    def counts(self) -> tuple[ErrorCount, ...]:
+        """The errors by field and type, the most frequent first; those of whole records too."""
+        found = [
+            ErrorCount(field, kind, count)
+            for field, kinds in self.by_field.items()
+            for kind, count in kinds.items()
+        ]
+        in_fields = Counter[str]()
+        for error in found:
+            in_fields[error.type] += error.count
+        found += [
+            ErrorCount(None, kind, count - in_fields[kind])
+            for kind, count in self.by_type.items()
+            if count > in_fields[kind]
+        ]
+        return tuple(sorted(found, key=lambda error: (-error.count, error.field or "", error.type)))
 
 
 class TargetLocations(Record):

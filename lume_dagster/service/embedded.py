@@ -28,7 +28,7 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._service = service
         self._asgi = httpx.ASGITransport(app=create_app(service), raise_app_exceptions=False)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="lume-embedded", daemon=True).start()
+        threading.Thread(target=self._run_loop, name="lume-embedded", daemon=True).start()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Carries out a request for an `httpx.Client`."""
@@ -49,6 +49,10 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Ends the service. Runs under way end as cancelled, unless the process has let them finish before."""
         self._service.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run_loop(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         response = await self._asgi.handle_async_request(

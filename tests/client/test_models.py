@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
 
@@ -9,7 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lume_dagster.client import LumeRun, Page, RejectRecord, RowCounts, RunFailedError, RunStatus
+from lume_dagster.client import (
+    LumeRun,
+    Page,
+    RejectRecord,
+    RowCounts,
+    RunFailedError,
+    RunStatus,
+    ValidationSummary,
+)
 
 FINAL = {RunStatus.SUCCEEDED, RunStatus.PARTIAL_FAILED, RunStatus.FAILED, RunStatus.CRASHED}
 
@@ -163,3 +172,22 @@ def test_pages_are_typed() -> None:
 
 def test_status_prints_as_its_value() -> None:
     assert f"{RunStatus.FAILED}" == str(RunStatus.FAILED) == "FAILED"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "c"]),
+        st.dictionaries(st.sampled_from(["type", "range"]), st.integers(1, 9), max_size=2),
+    ),
+    st.dictionaries(st.sampled_from(["unparsable", "range"]), st.integers(1, 9)),
+)
+def test_errors_are_counted_by_field_and_those_of_whole_records_too(
+    by_field: dict[str, dict[str, int]], of_records: dict[str, int]
+) -> None:
+    by_type = Counter(of_records)
+    for kinds in by_field.values():
+        by_type.update(kinds)
+    counts = ValidationSummary(by_type=dict(by_type), by_field=by_field).counts
+    assert sum(error.count for error in counts) == by_type.total()
+    assert {error.type: error.count for error in counts if error.field is None} == of_records
+    assert [error.count for error in counts] == sorted((error.count for error in counts), reverse=True)

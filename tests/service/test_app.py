@@ -25,14 +25,21 @@ URL = "http://embedded.test"
 
 
 @pytest.fixture
-def http(service: LumeService) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=URL, transport=EmbeddedTransport(service)) as client:
+def transport(service: LumeService) -> Iterator[EmbeddedTransport]:
+    opened = EmbeddedTransport(service)
+    yield opened
+    opened.shut_down()
+
+
+@pytest.fixture
+def http(transport: EmbeddedTransport) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=URL, transport=transport) as client:
         yield client
 
 
 @pytest.fixture
-def client(service: LumeService) -> Iterator[LumeClient]:
-    with LumeClient(URL, transport=EmbeddedTransport(service)) as opened:
+def client(transport: EmbeddedTransport) -> Iterator[LumeClient]:
+    with LumeClient(URL, transport=transport) as opened:
         yield opened
 
 
@@ -249,9 +256,11 @@ def test_the_client_and_the_service_understand_each_other(client: LumeClient, pe
         client.run_status("run_x")
 
 
-def test_an_asynchronous_client_speaks_to_the_embedded_lume(service: LumeService, people: Path) -> None:
+def test_an_asynchronous_client_speaks_to_the_embedded_lume(
+    transport: EmbeddedTransport, people: Path
+) -> None:
     async def complete_twice() -> set[str]:
-        async with AsyncLumeClient(URL, transport=EmbeddedTransport(service)) as client:
+        async with AsyncLumeClient(URL, transport=transport) as client:
             runs = await asyncio.gather(*(client.run("people:v1", str(people)) for _ in range(2)))
             return {(await client.wait(run)).id for run in runs}
 
