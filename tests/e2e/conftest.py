@@ -65,8 +65,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ]
     webserver = Webserver(f"http://127.0.0.1:{port}")
     try:
-        loaded = wait_for(lambda: _loaded(webserver), "the webserver to have loaded its code locations")
-        assert set(loaded.values()) == {"RepositoryLocation"}, loaded
+        loaded = wait_for(lambda: _loaded(webserver), "its code locations loaded", of=processes[0])
+        assert set(loaded.values()) == {"RepositoryLocation"}, project.said("webserver.log")
         yield Site(project, webserver, demo)
     finally:
         webserver.close()

@@ -3,6 +3,8 @@
 It is copied into the folder of a test's project and loaded from there by the webserver and the daemon.
 """
 
+from typing import Any
+
 import dagster as dg
 import pyarrow as pa
 
@@ -17,7 +19,7 @@ lume = LumeResource()
     partitions_def=batches,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def summary(context: dg.AssetExecutionContext, mapped: pa.Table) -> dg.MaterializeResult:
+def summary(context: dg.AssetExecutionContext, mapped: pa.Table) -> dg.MaterializeResult[Any]:
     """Runs by itself in a backfill: its policy is not that of the batches above it."""
     return dg.MaterializeResult(
         metadata={"batches": list(context.partition_keys), "names": mapped.column("name").to_pylist()}

@@ -38,15 +38,27 @@ Found = TypeVar("Found")
 
 
 def wait_for(
-    find: Callable[[], Found | None], what: str, *, seconds: float = 60, every: float = 0.2
+    find: Callable[[], Found | None],
+    what: str,
+    *,
+    of: subprocess.Popen[bytes] | None = None,
+    seconds: float = 60,
+    every: float = 0.2,
 ) -> Found:
-    """What `find` finds, as soon as it finds something."""
+    """What `find` finds, as soon as it finds something.
+
+    It is in vain after so many seconds, and as soon as the process `of` which it is expected has ended.
+    """
     deadline = time.monotonic() + seconds
-    while not (found := find()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+    while True:
+        ended = of is not None and of.poll() is not None
+        if found := find():
+            return found
+        if ended or time.monotonic() > deadline:
+            raise AssertionError(
+                f"{'the process ended without' if ended else f'{seconds:g} s without'} {what}"
+            )
         time.sleep(every)
-    return found
 
 
 def kill_group(process: subprocess.Popen[bytes], *, at_once: bool = False) -> None:

@@ -66,7 +66,7 @@ def test_a_launch_killed_in_the_middle_of_a_run_can_be_launched_again(project: P
     write_batches({GOOD: raw_flights()}, project.folder / FOLDER)  # a whole year: there is time to kill it
     killed = project.start(*launch(GOOD), log="killed.log")
     try:
-        lost = wait_for(lambda: run_under_way(project), "the Lume run to be under way", every=0.002)
+        lost = wait_for(lambda: run_under_way(project), "a Lume run under way", of=killed, every=0.002)
     finally:
         kill_group(killed, at_once=True)
     assert run_under_way(project) == lost
@@ -87,8 +87,13 @@ def test_the_demo_holds_what_it_claims(site: Site) -> None:
 def test_a_demo_killed_in_the_middle_of_a_run_starts_again_and_two_run_at_once(project: Project) -> None:
     killed = project.start(*DEMO, log="killed.log")
     try:
-        wait_for(lambda: len(project.materialized("carrier_punctuality")) >= 2, "two batches", seconds=90)
-        wait_for(lambda: run_under_way(project), "a Lume run to be under way", every=0.002)
+        wait_for(
+            lambda: len(project.materialized("carrier_punctuality")) >= 2,
+            "two batches",
+            of=killed,
+            seconds=90,
+        )
+        wait_for(lambda: run_under_way(project), "a Lume run under way", of=killed, every=0.002)
     finally:
         kill_group(killed, at_once=True)
     lost = run_under_way(project)  # none, if it ended before the signal came

@@ -87,7 +87,7 @@ def test_automation_never_asks_for_a_stopped_batch(site: Site) -> None:
         wait_for(lambda: webserver.ticks(LOCATION), "the first tick")
         runs = [webserver.launch(LOCATION, name, *UPSTREAM) for name in ("b2", "b1")]
         assert [webserver.run_ended(run) for run in runs] == ["FAILURE", "SUCCESS"]
-        wait_for(lambda: "b1" in site.project.materialized("follower"), "automation to follow the good batch")
+        wait_for(lambda: "b1" in site.project.materialized("follower"), "automation following the good batch")
         passed = len(webserver.ticks(LOCATION))
         wait_for(lambda: len(webserver.ticks(LOCATION)) >= passed + 3, "three more ticks")
     finally:
