@@ -258,7 +258,7 @@ def _reject_rate(batch: Batch, checks: LumeChecks) -> Verdict:
         return Verdict(False, "the run tells no row counts", {})
     rate = rows.rejected / rows.source if rows.source else 0.0
     figures: dict[str, Any] = {
-        "reject_rate": rate,
+        "reject_rate": round(rate, 6),
         "rejected_rows": rows.rejected,
         "source_rows": rows.source,
     }
