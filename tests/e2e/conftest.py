@@ -41,12 +41,17 @@ def batches() -> dict[str, bytes]:
     return {day: days[day] for day in DAYS} | {DAMAGED: damaged(days[DAMAGED])}
 
 
+def make_project(folder: Path, batches: dict[str, bytes]) -> Project:
+    """A project with a few days of flights to map."""
+    made = Project.make(folder)
+    write_batches(batches, made.folder / FOLDER)
+    return made
+
+
 @pytest.fixture
 def project(tmp_path: Path, batches: dict[str, bytes]) -> Project:
     """A project of the test's own, with a few days of flights to map."""
-    made = Project.make(tmp_path / "project")
-    write_batches(batches, made.folder / FOLDER)
-    return made
+    return make_project(tmp_path / "project", batches)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
 
 from examples.flights import FOLDER, raw_flights, write_batches
-from tests.e2e.conftest import DAMAGED, DAYS, Site
+from tests.e2e.conftest import DAMAGED, DAYS, Site, make_project
 from tests.e2e.project import Project, kill_group, wait_for
 
 GOOD = DAYS[0]
@@ -40,8 +43,31 @@ def test_dg_check_defs_passes(project: Project) -> None:
     assert "All definitions loaded successfully." in output
 
 
-def test_dg_launch_materializes_a_good_batch_and_exits_with_0(project: Project) -> None:
-    code, output = project.run(*launch(GOOD))
+@dataclass(frozen=True)
+class Launches:
+    """A project in which batches were launched, and how: exit code and output of each."""
+
+    project: Project
+    ended: dict[str, tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def launches(tmp_path_factory: pytest.TempPathFactory, batches: dict[str, bytes]) -> Launches:
+    """A good batch and a damaged one, launched at once."""
+    project = make_project(tmp_path_factory.mktemp("launches") / "project", batches)
+    processes = {day: project.start(*launch(day), log=f"{day}.log") for day in (GOOD, DAMAGED)}
+    try:
+        return Launches(
+            project,
+            {day: (process.wait(120), project.said(f"{day}.log")) for day, process in processes.items()},
+        )
+    finally:
+        for process in processes.values():
+            kill_group(process, at_once=True)
+
+
+def test_dg_launch_materializes_a_good_batch_and_exits_with_0(launches: Launches) -> None:
+    code, output = launches.ended[GOOD]
     assert code == 0, output
     for asset in (
         "flights/run",
@@ -50,16 +76,16 @@ def test_dg_launch_materializes_a_good_batch_and_exits_with_0(project: Project) 
         "carrier_punctuality",
         "rejects_review",
     ):
-        assert project.materialized(asset) == {GOOD}
+        assert GOOD in launches.project.materialized(asset)
 
 
-def test_dg_launch_exits_with_1_when_the_audit_stops_the_batch(project: Project) -> None:
-    code, output = project.run(*launch(DAMAGED))
+def test_dg_launch_exits_with_1_when_the_audit_stops_the_batch(launches: Launches) -> None:
+    code, output = launches.ended[DAMAGED]
     assert code == 1, output
     assert f"the audit stopped the batch '{source(DAMAGED)}'" in output
-    assert project.materialized("rejects_review") == {DAMAGED}
-    assert project.materialized("flights/mapped") == set()
-    assert project.materialized("carrier_punctuality") == set()
+    assert DAMAGED in launches.project.materialized("rejects_review")
+    for asset in ("flights/mapped", "carrier_punctuality"):
+        assert DAMAGED not in launches.project.materialized(asset)
 
 
 def test_a_launch_killed_in_the_middle_of_a_run_can_be_launched_again(project: Project) -> None:

@@ -89,7 +89,7 @@ def test_automation_never_asks_for_a_stopped_batch(site: Site) -> None:
         assert [webserver.run_ended(run) for run in runs] == ["FAILURE", "SUCCESS"]
         wait_for(lambda: "b1" in site.project.materialized("follower"), "automation following the good batch")
         passed = len(webserver.ticks(LOCATION))
-        wait_for(lambda: len(webserver.ticks(LOCATION)) >= passed + 3, "three more ticks")
+        wait_for(lambda: len(webserver.ticks(LOCATION)) >= passed + 2, "two more ticks")
     finally:
         webserver.automate(LOCATION, on=False)
     with site.project.instance() as instance:
