@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.conftest import PROJECT
 from tests.e2e.conftest import DAMAGED, Site
+from tests.e2e.project import wait_for
 
 SCREENSHOTS = PROJECT / "screenshots"
 CHROMIUM = shutil.which("chromium")
@@ -92,8 +93,16 @@ def test_a_batch_is_forced_from_the_launchpad(page: Page, site: Site) -> None:
     page.get_by_role("button").filter(has=page.get_by_role("img", name="arrow_drop_down")).last.click()
     page.get_by_role("menuitem", name="Open launchpad").click()
     launchpad = page.get_by_role("dialog")
-    launchpad.get_by_placeholder("Partition").fill(FORCED)
-    page.get_by_role("option", name=FORCED).or_(page.get_by_text(FORCED, exact=True)).last.click()
+    expect(launchpad.get_by_text("All defaults expanded")).to_be_visible()
+    partition, offered = launchpad.get_by_placeholder("Partition"), page.get_by_role("menuitem", name=FORCED)
+
+    def type_partition() -> bool:  # it is offered once the partitions have been loaded
+        partition.fill("")
+        partition.fill(FORCED)
+        return offered.is_visible()
+
+    wait_for(type_partition, f"{FORCED} among the partitions", every=0.5)
+    offered.click()
     # To the end of the line, whose last word is the value.
     launchpad.get_by_text("force_rerun").first.click()
     page.keyboard.press("End")
