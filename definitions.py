@@ -86,7 +86,12 @@ def _plot(table: pd.DataFrame, day: str) -> str:
     figure = Figure(figsize=(6, 0.3 * len(table) + 1), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh(ordered["carrier_name"], ordered["on_time_share"] * 100, color="#4f6bed")
-    axes.bar_label(bars, [f"{count} flights" for count in ordered["flights"]], padding=3, fontsize=7)
+    axes.bar_label(
+        bars,
+        [f"{count} flight{'s' if count > 1 else ''}" for count in ordered["flights"]],
+        padding=3,
+        fontsize=7,
+    )
     axes.set(title=f"On time, {day}", xlabel="% of flights", xlim=(0, 115))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)

@@ -256,7 +256,7 @@ def _reject_rate(batch: Batch, checks: LumeChecks) -> Verdict:
     rows = batch.run.rows
     if rows is None:
         return Verdict(False, "the run tells no row counts", {})
-    rate = rows.rejected / rows.source if rows.source else 0.0
+    rate = rows.reject_rate
     figures: dict[str, Any] = {
         "reject_rate": round(rate, 6),
         "rejected_rows": rows.rejected,

@@ -315,7 +315,7 @@ def _print_run(session: _Session, run: LumeRun, as_json: bool) -> None:
     if run.validation is not None and run.validation.counts:
         table = _table("rejected for field", "error", "records")
         for error in run.validation.counts:
-            table.add_row(Text(error.field or "(the whole record)"), error.type, str(error.count))
+            table.add_row(Text(error.field or "(whole record)"), error.type, str(error.count))
         session.console.print(table)
 
 

@@ -17,6 +17,7 @@ SOURCE_ROWS = "lume/source_rows"
 OUTPUT = "lume/output"
 
 _MASK = "(masked)"
+_WHOLE_RECORD = "(whole record)"
 _MOST_ROWS_SHOWN = 20
 _LONGEST_TEXT = 300
 
@@ -40,7 +41,7 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
             SOURCE_ROWS: rows.source,
             "lume/mapped_rows": rows.mapped,
             "lume/rejected_rows": rows.rejected,
-            "lume/reject_rate": rows.rejected / rows.source if rows.source else 0.0,
+            "lume/reject_rate": round(rows.reject_rate, 6),
         }
     if (performance := run.performance) is not None:
         found |= {
@@ -93,7 +94,9 @@ def rejects_metadata(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
         return found
     found["lume/top_errors"] = dg.MetadataValue.table(
         [
-            dg.TableRecord({"field": error.field or "", "error": error.type, "records": error.count})
+            dg.TableRecord(
+                {"field": error.field or _WHOLE_RECORD, "error": error.type, "records": error.count}
+            )
             for error in validation.counts[:_MOST_ROWS_SHOWN]
         ]
     )
@@ -113,7 +116,7 @@ def _shown_error(row_number: int, error: Mapping[str, Any], sensitive: set[str])
     masked = bool(sensitive) and (error["field"] is None or bool(sensitive & set(error["field"].split(", "))))
     return {
         "row": row_number,
-        "field": error["field"] or "",
+        "field": error["field"] or _WHOLE_RECORD,
         "error": error["type"],
         "message": _MASK if masked else _shortened(error["message"]),
         "value": _MASK if masked else _shortened(error["value"] or ""),

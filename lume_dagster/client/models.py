@@ -134,6 +134,11 @@ class RowCounts(Record):
     mapped: int = Field(ge=0)
     rejected: int = Field(ge=0)
 
+    @property
+    def reject_rate(self) -> float:
+        """Share of the rows that were rejected, from 0 to 1."""
+        return self.rejected / self.source if self.source else 0.0
+
 
 @dataclass(frozen=True)
 class ErrorCount:
