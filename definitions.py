@@ -51,7 +51,7 @@ def carrier_punctuality(context: dg.AssetExecutionContext, mapped: pd.DataFrame)
     )
     path = DATA / "punctuality" / f"{context.partition_key}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{context.run.run_id}.partial")
     table.to_parquet(partial, index=False)
     partial.replace(path)
     return dg.MaterializeResult(

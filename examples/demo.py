@@ -61,6 +61,8 @@ def materialize(day: str, instance: dg.DagsterInstance, *, force_rerun: bool = F
         for event in result.get_asset_materialization_events()
     }
     run = written.get(RUN, {})
+    # Of a step that was tried again, the last attempt counts.
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
     return Outcome(
         day=day,
         succeeded=result.success,
@@ -71,7 +73,7 @@ def materialize(day: str, instance: dg.DagsterInstance, *, force_rerun: bool = F
         rejected=run.get("lume/rejected_rows"),
         stopped_by=tuple(
             check.check_name
-            for check in result.get_asset_check_evaluations()
+            for check in checks.values()
             if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
         ),
         punctuality_rows=written.get(PUNCTUALITY, {}).get("dagster/partition_row_count"),
