@@ -104,6 +104,7 @@ class DuckDBCompiler:
             field = self._fields[name]
             conditions.append(f"({field.no_value})")
             conditions += [f"({violation})" for violation in field.violations]
+        conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
         return f"SELECT bitstring_agg(row_number, 1, {rows}) FROM {self._rows(None)} WHERE {' OR '.join(conditions)}"
 
     def mapped(self, *, rejects: bool) -> str:
@@ -126,7 +127,9 @@ class DuckDBCompiler:
         Args:
             duplicates: Name of the table that holds the result of `duplicates`, if there is one.
         """
-        errors = f"flatten([{', '.join(self._errors(self._fields[name]) for name in self.plan.order)}])"
+        found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
+        found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
+        errors = f"flatten([{', '.join(found_errors)}])"
         rows = self._rows(_in_set("rejected"))
         order = ""
         if duplicates is not None:
@@ -196,7 +199,8 @@ class DuckDBCompiler:
         default: p.Node = p.Literal(plan.default)
         if plan.result.type is not ValueType.TEXT:
             default = p.Parse(default, plan.result.type)
-        given = f"({' OR '.join(f'{self._visitor.visit(leaf)} IS NULL' for leaf in plan.inputs)})"
+        nodes = plan.default_for or plan.inputs
+        given = f"({' OR '.join(f'{self._visitor.visit(node)} IS NULL' for node in nodes)})"
         if wrong:
             given += f" AND NOT ({' OR '.join(wrong)})"
         filled = p.Result(plan.target.name, plan.result.type)
@@ -245,6 +249,17 @@ class DuckDBCompiler:
         ]
         otherwise = f"flatten([{', '.join(violated)}])" if violated else _NO_ERRORS
         return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
+
+    def _broken(self, rule: p.Rule) -> str:
+        """The condition that a rule's fields have values that break it."""
+        judged = [f"{self._visitor.visit(leaf)} IS NOT NULL" for leaf in rule.reads]
+        return " AND ".join([*judged, f"NOT coalesce({self._visitor.visit(rule.condition)}, false)"])
+
+    def _rule_errors(self, rule: p.Rule) -> str:
+        name = literal(", ".join(leaf.name for leaf in rule.blamed))
+        shown = f"concat_ws(', ', {', '.join(self._shown(leaf) for leaf in rule.blamed)})"
+        found = _error(name, ErrorType.RANGE, literal(rule.message), shown)
+        return f"CASE WHEN {self._broken(rule)} THEN [{found}] ELSE {_NO_ERRORS} END"
 
     def _shown(self, node: p.Node) -> str:
         """The canonical text of a node's value."""
