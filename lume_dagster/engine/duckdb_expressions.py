@@ -182,17 +182,22 @@ class ExpressionVisitor:
         parts = [self.visit(part) for part in node.parts]
         if node.function == "count":
             return f"({' + '.join(f'CAST({part} IS NOT NULL AS BIGINT)' for part in parts)})"
-        if node.function == "sum":
-            sql_type = "HUGEINT" if node.type is ValueType.INTEGER else "DOUBLE"
-            total = " + ".join(f"coalesce(CAST({part} AS {sql_type}), 0)" for part in parts)
-            total = (
-                f"TRY_CAST({total} AS BIGINT)" if node.type is ValueType.INTEGER else _finite(f"({total})")
-            )
-            return f"CASE WHEN coalesce({', '.join(parts)}) IS NOT NULL THEN {total} END"
+        value = self._aggregate(node, parts)
+        failed = [
+            f"({self.visit(source)} IS NOT NULL AND {part} IS NULL)"
+            for source, part in zip(node.sources, parts, strict=False)
+        ]
+        return f"CASE WHEN coalesce({', '.join(parts)}) IS NULL{''.join(f' OR {f}' for f in failed)} THEN NULL ELSE {value} END"
+
+    @staticmethod
+    def _aggregate(node: p.Aggregate, parts: Sequence[str]) -> str:
         if node.function == "join":
-            joined = f"concat_ws({literal(node.separator)}, {', '.join(parts)})"
-            return f"CASE WHEN coalesce({', '.join(parts)}) IS NOT NULL THEN {joined} END"
-        return f"{'least' if node.function == 'min' else 'greatest'}({', '.join(parts)})"
+            return f"concat_ws({literal(node.separator)}, {', '.join(parts)})"
+        if node.function != "sum":
+            return f"{'least' if node.function == 'min' else 'greatest'}({', '.join(parts)})"
+        sql_type = "HUGEINT" if node.type is ValueType.INTEGER else "DOUBLE"
+        total = " + ".join(f"coalesce(CAST({part} AS {sql_type}), 0)" for part in parts)
+        return f"TRY_CAST({total} AS BIGINT)" if node.type is ValueType.INTEGER else _finite(f"({total})")
 
     def _visit_nameuuid(self, node: p.NameUuid) -> str:
         parts = [self.visit(part) for part in node.parts]
@@ -303,13 +308,17 @@ def holds(constraint: Constraint, value: str, value_type: ValueType) -> str:
 
 def _is_multiple(constraint: MultipleOf, value: str, value_type: ValueType) -> str:
     power = 10**constraint.decimals
+    whole = constraint.units // math.gcd(constraint.units, power)
     if value_type is ValueType.INTEGER:
-        return f"{value} % {constraint.units // math.gcd(constraint.units, power)} = 0"
+        return f"{value} % {whole} = 0"
     units, tens = number(float(constraint.units), "DOUBLE"), number(float(power), "DOUBLE")
-    # Products below 10^15 are exact in floats, so that the division gives the float nearest to the decimal number.
+    # Products below 2^53 are exact in floats, so that the division gives the float nearest to the decimal number.
     nearest = f"(round({value} * {tens} / {units}) * {units})"
-    remainder = f"{value} % {number(float(constraint.written), 'DOUBLE')} = 0"
-    return f"CASE WHEN abs({nearest}) < 1e15 THEN {nearest} / {tens} = {value} ELSE {remainder} END"
+    beyond = "true" if whole == 1 else f"{value} % {number(float(whole), 'DOUBLE')} = 0"
+    return (
+        f"CASE WHEN abs({nearest}) < {2**53} THEN {nearest} / {tens} = {value}"
+        f" WHEN {value} IS NOT NULL THEN {beyond} END"
+    )
 
 
 def message(constraint: Constraint) -> str:

@@ -256,12 +256,16 @@ class TextStep:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """The sum, min, max, count or join of those of the parts that are there; null (but for count) without any."""
+    """The sum, min, max, count or join of those of the parts that are there; null (but for count) without any.
+
+    `sources` are what the parts were read from, part by part: one that is there while its part is not makes it null.
+    """
 
     function: str
     parts: tuple[Node, ...]
     type: ValueType
     separator: str = ""
+    sources: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -498,7 +498,7 @@ class _Planner:
                 for leaf, value in zip(leaves, values, strict=True)
                 if leaf != value
             ]
-            result = Aggregate(spec.function, values, wanted)
+            result = Aggregate(spec.function, values, wanted, sources=leaves)
             if spec.function == "sum":
                 some = Coalesce(values, wanted)
                 guards.append(Guard((some,), result, ErrorType.TYPE, f"the sum is not {rule.expected}"))

@@ -53,9 +53,10 @@ class Bound:
 
 @dataclass(frozen=True)
 class MultipleOf:
-    """The number is a whole multiple of `units` tens to the power of -`decimals`, as decimals go.
+    """The number is a whole multiple of `units` times ten to the power of -`decimals`.
 
-    A float counts as the decimal number that it is written as, so that 0.3 is a multiple of 0.1.
+    A float is one if it is the float nearest to one, so that 0.3 is a multiple of 0.1. From 2^53 units on, where all
+    floats are near to some multiple, the number itself has to be one.
     """
 
     units: int
