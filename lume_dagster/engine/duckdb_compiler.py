@@ -176,7 +176,7 @@ class DuckDBCompiler:
             for guard in plan.guards
         )
         wrong = [f"({condition})" for condition in (*strikes, blocked) if condition]
-        source, result = self._with_default(index, plan, wrong)
+        source, result = self._with_default(index, plan, wrong, blocked)
         value = self._as_target(plan.target, source)
         no_value = f"{value} IS NULL"
         if not plan.target.required:
@@ -191,11 +191,20 @@ class DuckDBCompiler:
         self._names[p.Field(plan.target.name, plan.target.type)] = value
         return _FieldSql(plan, blocked, strikes, source, result, value, no_value, violations, self._floor)
 
-    def _with_default(self, index: int, plan: p.FieldPlan, wrong: list[str]) -> tuple[p.Node, str]:
+    def _with_default(
+        self, index: int, plan: p.FieldPlan, wrong: list[str], blocked: str
+    ) -> tuple[p.Node, str]:
         """The result with the field's default applied: as a node to compute with, and its name."""
         result = self._visitor.visit(plan.result)
-        if plan.default is None:
+        filled = p.Result(plan.target.name, plan.result.type)
+        if plan.lenient and blocked:
+            result = self._define(f"b{index}", f"CASE WHEN NOT ({blocked}) THEN {result} END")
+            self._names[filled] = result
+            self._floor = self._levels[result]
+        elif plan.default is None:
             return plan.result, result
+        if plan.default is None:
+            return filled, result
         default: p.Node = p.Literal(plan.default)
         if plan.result.type is not ValueType.TEXT:
             default = p.Parse(default, plan.result.type)
@@ -203,7 +212,6 @@ class DuckDBCompiler:
         given = f"({' OR '.join(f'{self._visitor.visit(node)} IS NULL' for node in nodes)})"
         if wrong:
             given += f" AND NOT ({' OR '.join(wrong)})"
-        filled = p.Result(plan.target.name, plan.result.type)
         name = self._define(
             f"d{index}", f"CASE WHEN {given} THEN {self._visitor.visit(default)} ELSE {result} END"
         )

@@ -378,6 +378,7 @@ class FieldPlan:
         guards: The steps of the operation that can fail.
         default: Stands for the result where an input is absent.
         default_for: Nodes that say so instead of the inputs: the default stands where one of them is null.
+        lenient: The result can have a value where an input has none; a blocked field has none even so.
     """
 
     target: TargetField
@@ -386,6 +387,7 @@ class FieldPlan:
     guards: tuple[Guard, ...] = ()
     default: str | None = None
     default_for: tuple[Node, ...] = ()
+    lenient: bool = False
 
     @property
     def depends_on(self) -> tuple[str, ...]:

@@ -403,7 +403,8 @@ class _Planner:
         if len(types) == 1 and len(leaves) == len(nodes):
             nodes = list(leaves)
         result = Coalesce(tuple(nodes), nodes[0].type)
-        return replace(self.field_plan(tuple(leaves), result, (), entry.default), default_for=(result,))
+        plan = self.field_plan(tuple(leaves), result, (), entry.default)
+        return replace(plan, default_for=(result,), lenient=True)
 
     def template(self, entry: doc.TemplateEntry) -> FieldPlan:
         leaves: list[Leaf] = []
@@ -503,7 +504,7 @@ class _Planner:
                 some = Coalesce(values, wanted)
                 guards.append(Guard((some,), result, ErrorType.TYPE, f"the sum is not {rule.expected}"))
         plan = self.field_plan(leaves, result, tuple(guards), entry.default)
-        return replace(plan, default_for=(result,))
+        return replace(plan, default_for=(result,), lenient=True)
 
     def typed(self, leaf: Leaf, wanted: ValueType, *place: str | int) -> Node:
         """A leaf as a value of a type."""

@@ -165,8 +165,9 @@ class NumberStyle:
         if self.currencies:
             forms += [f"{before}[+-]?{amount}", f"(?:[+-]{_GAP})?{amount}{after}"]
         if self.accounting:
-            forms.append(f"{before}\\({before}{amount}\\)")
-            forms += [f"\\({amount}{after}\\)", f"\\({amount}\\){after}"] if self.currencies else []
+            forms.append(f"\\({before}{amount}\\)")
+            if self.currencies:
+                forms += [f"{before}\\({amount}\\)", f"\\({amount}{after}\\)", f"\\({amount}\\){after}"]
         return f"^{BLANKS}(?:{'|'.join(forms)}){BLANKS}$"
 
 
