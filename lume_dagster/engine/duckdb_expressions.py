@@ -187,7 +187,8 @@ class ExpressionVisitor:
             f"({self.visit(source)} IS NOT NULL AND {part} IS NULL)"
             for source, part in zip(node.sources, parts, strict=False)
         ]
-        return f"CASE WHEN coalesce({', '.join(parts)}) IS NULL{''.join(f' OR {f}' for f in failed)} THEN NULL ELSE {value} END"
+        none = " OR ".join([f"coalesce({', '.join(parts)}) IS NULL", *failed])
+        return f"CASE WHEN NOT ({none}) THEN {value} END"
 
     @staticmethod
     def _aggregate(node: p.Aggregate, parts: Sequence[str]) -> str:

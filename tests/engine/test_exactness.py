@@ -36,10 +36,14 @@ WORDS = [
     "123e4567e89b12d3a456426614174000", "<b>x</b>", "'; DROP TABLE x; --", 'say "hi"', '"', "a,b", "a;b", "line\nbreak",
     "cr\rhere", "both\r\nhere", "tab\there", "nul\0l", "\u00e9", "e\u0301", "\U0001f469\u200d\U0001f467", "\u2028",
     "ABC", "abc", "AB", "ABCD", "ABC\n", "\ufeffx", "x" * 300,
-    "1.234,5", "1,234.5", "1.234", "12.345.678", "(5)", "(1.000,5 \u20ac)", "\u20ac 5", "5\u00a0EUR", "-\u20ac7", "\u20ac+7", "12 %",
-    "12.5%", "5 \u20ac", "(\u20ac 5)", "\u20ac(5)", "\u20ac (\u20ac 5)", "(5 \u20ac) \u20ac", "1'000", "yes", "YES ", "No", "\u00c4", "\u00e4", "03-Feb-13", "29-FEB-68", "31-dec-69",
+    "1.234,5", "1,234.5", "1.234", "12.345.678", "(5)", "(1.000,5 \u20ac)", "\u20ac 5", "5\u00a0EUR",
+    "-\u20ac7", "\u20ac+7", "12 %",
+    "12.5%", "5 \u20ac", "(\u20ac 5)", "\u20ac(5)", "\u20ac (\u20ac 5)",
+    "(5 \u20ac) \u20ac", "1'000", "yes", "YES ", "No", "\u00c4", "\u00e4",
+    "03-Feb-13", "29-FEB-68", "31-dec-69",
     "30-feb-13", "February 3, 2013", "1:05 PM", "12:00 am", "13:00 PM", "2013-03-31T02:30", "2013-10-27T02:30",
-    "2013-03-31T02:30:00.5", "2011-12-30T12:00", "0001-01-01T00:00", "9999-12-31T23:59", "a-b-c", "-a-", "--", "a::b", "\u00df\u0130 \u00c5", "  a  b ",
+    "2013-03-31T02:30:00.5", "2011-12-30T12:00", "0001-01-01T00:00", "9999-12-31T23:59", "a-b-c", "-a-",
+    "--", "a::b", "\u00df\u0130 \u00c5", "  a  b ",
     "127.0.0.1", "256.1.1.1", "10:00:00Z", "10:00:00.5+05:30", "10:00:60Z", "0.3", "0.35", "1e16", "4.35",
 ]  # fmt: skip
 NUMBERS = [
@@ -79,7 +83,8 @@ FIELD_NAMES = ["id", "v0", "Order", "row_number", 'we"ird', "\u00fc", "select", 
 FORMATS = ["%Y-%m-%d", "%d/%m/%Y", "%-d/%-m/%Y", "%d-%b-%y", "%B %-d, %Y"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
 STEPS = [
-    "trim", "upper", "lower", "collapse_spaces", "strip_accents", "empty_to_null", {"replace": ["a", "bb"]}, {"replace": ["-", ""]},
+    "trim", "upper", "lower", "collapse_spaces", "strip_accents", "empty_to_null",
+    {"replace": ["a", "bb"]}, {"replace": ["-", ""]},
     {"pad": {"width": 6, "with": "0"}}, {"pad": {"width": 4, "with": "\U0001f469", "side": "right"}}, {"truncate": 2},
 ]  # fmt: skip
 CAPTURES = [("([0-9]+)-?([0-9]*)", 2), ("^([A-Z]{2})(x)?$", 2), ("(?:a|b)+", 0), ("(\\w)\\W(\\w)", 2)]
@@ -387,7 +392,7 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
 
 
 def comparable(kind: str, other: str) -> bool:
-    return "boolean" != kind and (kind == other or {kind, other} == {"integer", "number"})
+    return kind != "boolean" and (kind == other or {kind, other} == {"integer", "number"})
 
 
 @st.composite

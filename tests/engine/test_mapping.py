@@ -148,7 +148,8 @@ GERMAN = {
         ("(1.000,25)", -1000.25), ("\u20ac 5", 5.0), ("5\u00a0EUR", 5.0), ("-\u20ac5", -5.0), ("\u20ac-5", -5.0),
         ("(5 \u20ac)", -5.0), ("(5) \u20ac", -5.0), ("\u20ac (5)", -5.0), ("- 5", -5.0),
         ("1.23", ["type"]), ("12.34.567", ["type"]), ("1,2,3", ["type"]), ("1.234.", ["type"]), ("5%", ["type"]),
-        ("(-5)", ["type"]), ("-(5)", ["type"]), ("5 USD", ["type"]), ("\u20ac 5 \u20ac", ["type"]), ("\u20ac(\u20ac5)", ["type"]), ("1e3", ["type"]),
+        ("(-5)", ["type"]), ("-(5)", ["type"]), ("5 USD", ["type"]),
+        ("\u20ac 5 \u20ac", ["type"]), ("\u20ac(\u20ac5)", ["type"]), ("1e3", ["type"]),
         ("--5", ["type"]), ("-", ["type"]), ("\u20ac", ["type"]), ("\u0665", ["type"]), ("", None), (" ", ["type"]),
         ("9" * 400, ["type"]),
     ],
@@ -217,7 +218,7 @@ def test_the_first_and_the_last_day(run: Run) -> None:
 
 
 def test_uuid_keys(run: Run) -> None:
-    assert LUME_NAMESPACE == uuid.UUID("77577b0f-6c3b-57a2-98a6-f76ba65d650f"), (
+    assert uuid.UUID("77577b0f-6c3b-57a2-98a6-f76ba65d650f") == LUME_NAMESPACE, (
         "keys of every flow hang on it"
     )
     texts = ["a", "\u00e9\U0001f469", "x" * 300]
@@ -250,11 +251,12 @@ def test_months_by_name_and_short_years(run: Run, written: str, text: str, value
 
 def test_twelve_hours(run: Run) -> None:
     entry = {"time": {"from": "a", "formats": ["%-I:%M %p", "%I:%M:%S.%f%p"]}}
-    assert values(run, TIME, entry, "12:00 am", "12:59 PM", "1:05 pM", "01:02:03.5AM", "13:00 PM", "0:10 AM", "1:05") == [
+    texts = ["12:00 am", "12:59 PM", "1:05 pM", "01:02:03.5AM", "13:00 PM", "0:10 AM", "1:05"]
+    assert values(run, TIME, entry, *texts) == [
         time(0), time(12, 59), time(13, 5), time(1, 2, 3, 500_000), ["format"], ["format"], ["format"],
     ]  # fmt: skip
     moment = {"datetime": {"from": "a", "formats": ["%m/%d/%Y %-I:%M %p"]}}
-    assert values(run, MOMENT, moment, "02/03/2013 12:05 AM") == [datetime(2013, 2, 3, 0, 5)]
+    assert values(run, MOMENT, moment, "02/03/2013 12:05 AM") == [datetime(2013, 2, 3, 0, 5)]  # noqa: DTZ001
 
 
 def test_time_zones(run: Run) -> None:
@@ -294,8 +296,10 @@ RULED = {
         ("n != 1 or m / 0 > 1", {"n": "1", "m": "1"}, False), ("n = 1 or m / 0 > 1", {"n": "1", "m": "1"}, True),
         ("not (n > 1 and m > 1)", {"n": "2", "m": "2"}, False), ("n > 5 and m > 1", {"n": "1"}, True),
         ("t = 'it''s'", {"t": "it's"}, True), ("t < 'b'", {"t": "\U0001f469"}, False),
-        ("d >= '2013-01-01'", {"d": "2012-12-31"}, False), ("d >= '2013-01-01' or b", {"d": "2012-12-31", "b": "1"}, True),
-        ("not b", {"b": "true"}, False), ("(n + 1) * 2 = 6", {"n": "2"}, True), ("-n < round(m, 1)", {"n": "1", "m": "-1"}, False),
+        ("d >= '2013-01-01'", {"d": "2012-12-31"}, False),
+        ("d >= '2013-01-01' or b", {"d": "2012-12-31", "b": "1"}, True),
+        ("not b", {"b": "true"}, False), ("(n + 1) * 2 = 6", {"n": "2"}, True),
+        ("-n < round(m, 1)", {"n": "1", "m": "-1"}, False),
         ('"not" = 1', {"not": "2"}, False), ("m = 0", {"m": "-0"}, True), ("n = 1", {"n": "x"}, None),
     ],
 )  # fmt: skip
@@ -331,11 +335,14 @@ def test_what_a_broken_rule_says(run: Run) -> None:
     [
         ({"type": "integer", "multipleOf": 5}, ["0", "-10"], ["7"]),
         ({"type": "integer", "multipleOf": 1.5}, ["3", "-9"], ["1", "4"]),
-        ({"type": "number", "multipleOf": 0.1}, ["0.3", "1.1", "-0", "123456789.7", "1e20"], ["0.35", "0.30000000000000004"]),
+        ({"type": "number", "multipleOf": 0.1}, ["0.3", "1.1", "-0", "123456789.7", "1e20"],
+         ["0.35", "0.30000000000000004"]),
         ({"type": "number", "multipleOf": 0.01}, ["4.35", "1.15", "79.99"], ["4.355", "1e-300"]),
         ({"type": "number", "multipleOf": 3}, ["9", "3e15", "3e16"], ["10", "1e16"]),
-        ({"type": "string", "format": "time"}, ["10:00:00Z", "23:59:59.123456789-05:30"], ["10:00Z", "10:00:00", "24:00:00Z"]),
-        ({"type": "string", "format": "ipv4"}, ["0.0.0.0", "255.249.199.1"], ["256.1.1.1", "1.2.3", "01.2.3.4", "1.2.3.4."]),
+        ({"type": "string", "format": "time"}, ["10:00:00Z", "23:59:59.123456789-05:30"],
+         ["10:00Z", "10:00:00", "24:00:00Z"]),
+        ({"type": "string", "format": "ipv4"}, ["0.0.0.0", "255.249.199.1"],
+         ["256.1.1.1", "1.2.3", "01.2.3.4", "1.2.3.4."]),
         ({"type": "string", "format": "uri"},
          ["http://a.example/b?c=d#e", "mailto:a@b.example", "urn:x:1", "http://[::1]:80/", "file:///x", "a:"],
          ["a/b", "http://a b", "http://a/%zz", "http://a/#b#c", "//a", "1a:b", "http://[a]b/", "http://\u00e4/"]),
@@ -415,7 +422,8 @@ def test_what_is_refused_and_where(
     [
         ({"rule": "n"}, "rule", "no condition"), ({"rule": "1 < 2"}, "rule", "names no target field"),
         ({"rule": "n < zz"}, "rule", "no target field 'zz'"), ({"rule": "n < t"}, "rule", "integer and a text"),
-        ({"rule": "d < arrival"}, "rule", "date and a date-time-local"), ({"rule": "d < '2013-02-30'"}, "rule", "2013-02-30"),
+        ({"rule": "d < arrival"}, "rule", "date and a date-time-local"),
+        ({"rule": "d < '2013-02-30'"}, "rule", "2013-02-30"),
         ({"rule": "n < '5'"}, "rule", "compared with a integer"), ({"rule": "b < b"}, "rule", "no order"),
         ({"rule": "t + 1 < 2"}, "rule", "text is no number"), ({"rule": "n and b"}, "rule", "integer is no condition"),
         ({"rule": "n < 1 < 2"}, "rule", "expected the end"), ({"rule": "n < "}, "rule", "expected a number"),
@@ -439,3 +447,23 @@ def test_rules_are_part_of_the_fingerprint() -> None:
         for rules in ({}, {"rules": []}, {"rules": [{"rule": "a > 1"}]}, {"rules": [{"rule": "a > 2"}]})
     }
     assert len(prints) == 3
+
+
+def test_numbers_at_the_edges(run: Run) -> None:
+    integer = values(
+        run, INTEGER, {"extract": "a"}, str(2**63 - 1), str(2**63), "-" + str(2**63), "NaN", "1e3"
+    )
+    assert integer == [2**63 - 1, ["type"], -(2**63), ["type"], ["type"]]
+    number = values(run, NUMBER, {"extract": "a"}, "NaN", "inf", "-Infinity", "1e309", "-1e-400", "-0")
+    assert number[:4] == [["type"]] * 4
+    assert [str(value) for value in number[4:]] == ["-0.0", "-0.0"]
+    keys = {"type": "number", "isPrimaryKey": True, "enum": [0], "minimum": 0}
+    assert values(run, keys, {"extract": "a"}, "-0", "0") == [-0.0, ["duplicate"]]
+
+
+def test_an_empty_text_is_absent_only_where_the_source_says_so(run: Run) -> None:
+    flow = one_field({"type": "string"}, {"extract": "a"}, null_values=["NA"])
+    outcome = run(flow, csv("", "NA", " "))
+    assert [row["x"] for row in outcome.mapped] == ["", " "]
+    assert outcome.errors == {2: [("x", "required", None)]}
+    assert values(run, INTEGER, {"extract": "a"}, "", " ") == [None, ["type"]]
