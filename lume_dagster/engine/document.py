@@ -336,9 +336,11 @@ class NumberSpec(Part):
     @classmethod
     def _words(cls, value: list[str]) -> list[str]:
         for sign in value:
-            if not sign or sign != sign.strip() or any(char in "+-()%" or char.isdigit() for char in sign):
+            marks = not sign.strip(".,'\u2019_ \u00a0\u202f")
+            if marks or sign != sign.strip() or any(char in "+-()%" or char.isdigit() for char in sign):
                 raise ValueError(
-                    f"{sign!r} is no currency: no digits, signs, parentheses or blanks around it"
+                    f"{sign!r} is no currency: it needs a letter or a sign of its own, and holds no digits, signs, "
+                    "parentheses or blanks around it"
                 )
         return value
 

@@ -288,6 +288,8 @@ class DuckDBCompiler:
         """Have a layer compute a node, once, however many fields use it."""
         if isinstance(node, p.Literal) or self._name(node) is not None:
             return
+        if (repeated := _repeated(node)) is not None:
+            self._compute(repeated)
         outer, self._floor = self._floor, 0
         expression = self._raw_parse(node) or self._visitor.expand(node)
         name = self._define(f"n{len(self._names)}", expression)
@@ -353,6 +355,15 @@ class DuckDBCompiler:
 _NO_TEXT = literal(None)
 _NO_ERRORS = "[]"
 _PARSABLE = "unparsable IS NULL"
+
+
+def _repeated(node: p.Node) -> p.Node | None:
+    """The last text in a chain of steps that a step's expression names more than once."""
+    while isinstance(node, p.TextStep):
+        if node.function.startswith("pad"):
+            return node.source
+        node = node.source
+    return None
 
 
 def _all_present(columns: list[str]) -> str:

@@ -197,9 +197,8 @@ class _Planner:
         result = plan.result
         keeps_misses = isinstance(result, Lookup) and result.otherwise is not None
         if isinstance(result, Lookup):
-            result = replace(
-                result, otherwise=None
-            )  # a default takes a miss's place as it is, without the steps
+            # A default takes a miss's place as it is, without the steps.
+            result = replace(result, otherwise=None)
         if result.type is not ValueType.TEXT:
             if self.target.type is not ValueType.TEXT:
                 raise self.refuse(

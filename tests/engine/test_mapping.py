@@ -72,6 +72,23 @@ def test_steps_follow_any_operation_and_leave_defaults_alone(run: Run) -> None:
     assert values(run, TEXT, emptied, " ", "", " a") == ["none", "none", "a"]
 
 
+def test_a_long_chain_of_steps(run: Run) -> None:
+    pads = [{"pad": {"width": width, "with": "0"}} for width in range(2, 42)]
+    assert values(run, TEXT, {"extract": "a", "steps": [*pads, "upper", *pads]}, "x", "") == [
+        "0" * 40 + "X",
+        None,
+    ]
+
+
+def test_many_options_of_times_are_compared_as_times(run: Run) -> None:
+    options = [
+        f"{hour:02}:{minute:02}:00{zeros}" for hour in range(20) for minute, zeros in ((0, ""), (30, ".0"))
+    ]
+    schema = {"type": "string", "format": "time-local", "enum": [*options, " 05:15 ", "\t23:00"]}
+    found = values(run, schema, {"extract": "a"}, "00:00", "05:15", "19:30:00.00", "23:00", "20:00", "05:16")
+    assert found == [time(0), time(5, 15), time(19, 30), time(23), ["enum"], ["enum"]]
+
+
 def test_coalesce(run: Run) -> None:
     properties = {"d": DATE, "x": TEXT, "y": DATE, "z": {"type": "string"}}
     mapper = {
@@ -379,6 +396,7 @@ def test_constraints(run: Run, schema: dict[str, Any], good: list[str], bad: lis
         (TEXT, {"regex": {"from": "a", "pattern": "(a)", "on_miss": "default"}}, "/mapper/x", "needs a default"),
         (NUMBER, {"number": {"from": "a", "decimal": ",", "thousands": ","}}, "/mapper/x/number", "must differ"),
         (NUMBER, {"number": {"from": "a", "currency": ["5"]}}, "/mapper/x/number/currency", "no currency"),
+        (NUMBER, {"number": {"from": "a", "currency": ["."]}}, "/mapper/x/number/currency", "no currency"),
         (BOOLEAN, {"number": {"from": "a"}}, "/mapper/x", "gives a number"),
         (BOOLEAN, {"boolean": {"from": "a", "true": ["y"], "false": ["Y"]}}, "/mapper/x/boolean", "twice"),
         (INTEGER, {"boolean": {"from": "a", "true": ["y"], "false": ["n"]}}, "/mapper/x", "gives a boolean"),
