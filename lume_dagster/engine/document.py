@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 from typing import Annotated, Any, ClassVar, Literal
+from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from pydantic import (
     BaseModel,
@@ -25,6 +26,9 @@ from pydantic import Tag as PydanticTag
 
 TAG = "operation:"
 """Prefix of the union tags, so that they can be told from real keys in the place of an error."""
+
+LUME_NAMESPACE = uuid5(NAMESPACE_DNS, "lume-dagster")
+"""The namespace of UUID keys whose flow names none."""
 
 Scalar = StrictStr | StrictBool | StrictInt | StrictFloat
 Formats = Annotated[
@@ -46,6 +50,63 @@ class TargetRef(Part):
     """The value of another target field."""
 
     target: StrictStr = Field(description="Name of the target field.")
+
+
+class ReplaceStep(Part):
+    """Put one text in the place of another, wherever it stands."""
+
+    replace: Annotated[list[StrictStr], Field(min_length=2, max_length=2, description="Old and new text.")]
+
+    @model_validator(mode="after")
+    def _something_to_replace(self) -> ReplaceStep:
+        if not self.replace[0]:
+            raise ValueError("needs a text to replace")
+        return self
+
+
+class PadSpec(Part):
+    """How far a text is filled up; a longer one stays as it is."""
+
+    width: Annotated[StrictInt, Field(ge=1, le=1000)]
+    with_: Annotated[StrictStr, Field(min_length=1, max_length=1)] = Field(alias="with", default=" ")
+    side: Literal["left", "right"] = "left"
+
+
+class PadStep(Part):
+    """Fill a text up to a width."""
+
+    pad: PadSpec
+
+
+class TruncateStep(Part):
+    """Keep the first characters."""
+
+    truncate: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+
+
+PlainStep = Literal["trim", "upper", "lower", "collapse_spaces", "strip_accents", "empty_to_null"]
+_STEPS = ("replace", "pad", "truncate")
+
+
+def _step_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return TAG + "plain"
+    keys = value if isinstance(value, dict) else type(value).model_fields if isinstance(value, Part) else ()
+    return next((TAG + step for step in _STEPS if step in keys), None)
+
+
+Step = Annotated[
+    Annotated[PlainStep, _tag("plain")]
+    | Annotated[ReplaceStep, _tag("replace")]
+    | Annotated[PadStep, _tag("pad")]
+    | Annotated[TruncateStep, _tag("truncate")],
+    Discriminator(
+        _step_kind,
+        custom_error_type="operation",
+        custom_error_message=f"no step that is known; write one of {', '.join(_STEPS)} or the name of a plain step",
+    ),
+]
+"""A change of a text."""
 
 
 class TextPart(Part):
@@ -128,6 +189,7 @@ class Entry(Operation):
     """An operation that reads something, which may be absent."""
 
     default: Scalar | None = Field(default=None, description="Used where the input is absent.")
+    steps: list[Step] = Field(default=[], description="Changes of the resulting text, one after the other.")
 
 
 class ExtractEntry(Entry):
@@ -189,11 +251,193 @@ class ConcatEntry(Entry):
     separator: StrictStr = ""
 
 
+class CoalesceEntry(Entry):
+    """The first of several values that is there."""
+
+    operation: ClassVar[str] = "coalesce"
+    coalesce: Annotated[list[ConcatPart], Field(min_length=1)]
+
+
+class TemplateEntry(Entry):
+    """A text with columns in it, `{carrier}-{flight}`; where one is absent, the whole is."""
+
+    operation: ClassVar[str] = "template"
+    template: Annotated[
+        StrictStr, Field(description="Columns stand in braces; {{ and }} are braces themselves.")
+    ]
+
+
+class SplitSpec(Part):
+    """One of the pieces of a text."""
+
+    from_: Ref = Field(alias="from")
+    by: Annotated[StrictStr, Field(min_length=1, description="What stands between two pieces.")]
+    part: Annotated[StrictInt, Field(description="1 is the first piece, -1 the last.")]
+
+    @field_validator("part")
+    @classmethod
+    def _not_zero(cls, value: int) -> int:
+        if not 1 <= abs(value) <= 1_000_000:
+            raise ValueError("pieces are counted from 1, or from -1 at the end")
+        return value
+
+
+class SplitEntry(Entry):
+    """One piece of a text between separators."""
+
+    operation: ClassVar[str] = "split"
+    split: SplitSpec
+
+
+class RegexSpec(Part):
+    """What a pattern finds in a text."""
+
+    from_: Ref = Field(alias="from")
+    pattern: StrictStr
+    group: Annotated[StrictInt, Field(ge=0, le=9, description="0 is the whole match.")] = 1
+    on_miss: Literal["reject", "null", "default"] = Field(
+        default="reject", description="What becomes of a text without a match."
+    )
+
+    @field_validator("on_miss", mode="before")
+    @classmethod
+    def _null(cls, value: Any) -> Any:
+        return "null" if value is None else value
+
+
+class RegexEntry(Entry):
+    """What a group of a pattern captures."""
+
+    operation: ClassVar[str] = "regex"
+    regex: RegexSpec
+
+    @model_validator(mode="after")
+    def _default_given(self) -> RegexEntry:
+        if self.regex.on_miss == "default" and self.default is None:
+            raise ValueError("on_miss: default needs a default beside regex")
+        return self
+
+
+class NumberSpec(Part):
+    """How a number is written."""
+
+    from_: Ref = Field(alias="from")
+    decimal: Literal[".", ","] = Field(default=".", description="What stands before the decimals.")
+    thousands: Literal[",", ".", " ", "'", "_", ""] = Field(
+        default="", description="What may stand between groups of three digits."
+    )
+    percent: StrictBool = Field(default=False, description="A % may follow; it divides by a hundred.")
+    currency: list[StrictStr] = Field(default=[], description="Signs or words that may stand beside it.")
+    negatives: Literal["minus", "accounting"] = Field(
+        default="minus", description="accounting: parentheses make it negative as well."
+    )
+
+    @field_validator("currency")
+    @classmethod
+    def _words(cls, value: list[str]) -> list[str]:
+        for sign in value:
+            marks = not sign.strip(".,'\u2019_ \u00a0\u202f")
+            if marks or sign != sign.strip() or any(char in "+-()%" or char.isdigit() for char in sign):
+                raise ValueError(
+                    f"{sign!r} is no currency: it needs a letter or a sign of its own, and holds no digits, signs, "
+                    "parentheses or blanks around it"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _two_marks(self) -> NumberSpec:
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must differ")
+        return self
+
+
+class NumberEntry(Entry):
+    """A number written for people."""
+
+    operation: ClassVar[str] = "number"
+    number: NumberSpec
+
+
+class BooleanSpec(Part):
+    """The words for true and false, in any case."""
+
+    from_: Ref = Field(alias="from")
+    true: Annotated[list[StrictStr], Field(min_length=1)]
+    false: Annotated[list[StrictStr], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _words(self) -> BooleanSpec:
+        seen: set[str] = set()
+        for word in (*self.true, *self.false):
+            if not word or word != word.strip():
+                raise ValueError(f"{word!r} is no word: it is empty or has blanks around it")
+            if word.lower() in seen:
+                raise ValueError(f"{word!r} stands there twice, apart from its case")
+            seen.add(word.lower())
+        return self
+
+
+class BooleanEntry(Entry):
+    """True or false by word lists."""
+
+    operation: ClassVar[str] = "boolean"
+    boolean: BooleanSpec
+
+
+class AggregateSpec(Part):
+    """One value of several; those that are absent are left out."""
+
+    of: Annotated[list[Ref], Field(min_length=1)]
+    function: Literal["sum", "min", "max", "count", "join"]
+    separator: StrictStr = Field(default="", description="Stands between joined texts.")
+
+    @model_validator(mode="after")
+    def _separator_of_join(self) -> AggregateSpec:
+        if self.separator and self.function != "join":
+            raise ValueError("separator has a meaning only with function: join")
+        return self
+
+
+class AggregateEntry(Entry):
+    """Sum, min, max, count or join of several values; absent where all of them are."""
+
+    operation: ClassVar[str] = "aggregate"
+    aggregate: AggregateSpec
+
+    @model_validator(mode="after")
+    def _count_is_never_absent(self) -> AggregateEntry:
+        if self.aggregate.function == "count" and self.default is not None:
+            raise ValueError("a count is never absent; take the default out")
+        return self
+
+
+class UuidSpec(Part):
+    """What a key is made of."""
+
+    of: Annotated[list[ConcatPart], Field(min_length=1)]
+    namespace: UUID = Field(default=LUME_NAMESPACE, description="The namespace of the names.")
+
+
+class UuidEntry(Entry):
+    """The same UUID (version 5) for the same values."""
+
+    operation: ClassVar[str] = "uuid"
+    uuid: UuidSpec
+
+
 class FormatsSpec(Part):
     """Read a text by formats; the first that fits decides."""
 
     from_: Ref = Field(alias="from")
     formats: Formats
+
+
+class ZonedFormatsSpec(FormatsSpec):
+    """Read a moment by formats, as the clocks of some time zone show it."""
+
+    time_zone: StrictStr | None = Field(
+        default=None, description="An IANA name such as Europe/Berlin; without it a date-time is read as UTC."
+    )
 
 
 class DatePartsSpec(Part):
@@ -248,7 +492,7 @@ class DateTimeEntry(Entry):
 
     operation: ClassVar[str] = "datetime"
     datetime: Annotated[
-        Annotated[FormatsSpec, _tag("formats")] | Annotated[ClockSpec, _tag("clock")], _either("clock")
+        Annotated[ZonedFormatsSpec, _tag("formats")] | Annotated[ClockSpec, _tag("clock")], _either("clock")
     ]
 
 
@@ -279,6 +523,14 @@ ENTRIES: tuple[type[Operation], ...] = (
     DateTimeEntry,
     TimeEntry,
     ExpressionEntry,
+    CoalesceEntry,
+    TemplateEntry,
+    SplitEntry,
+    RegexEntry,
+    NumberEntry,
+    BooleanEntry,
+    AggregateEntry,
+    UuidEntry,
 )
 OPERATIONS: tuple[str, ...] = tuple(entry.operation for entry in ENTRIES)
 
@@ -300,13 +552,37 @@ MapperEntry = Annotated[
     | Annotated[DateEntry, _tag("date")]
     | Annotated[DateTimeEntry, _tag("datetime")]
     | Annotated[TimeEntry, _tag("time")]
-    | Annotated[ExpressionEntry, _tag("expression")],
+    | Annotated[ExpressionEntry, _tag("expression")]
+    | Annotated[CoalesceEntry, _tag("coalesce")]
+    | Annotated[TemplateEntry, _tag("template")]
+    | Annotated[SplitEntry, _tag("split")]
+    | Annotated[RegexEntry, _tag("regex")]
+    | Annotated[NumberEntry, _tag("number")]
+    | Annotated[BooleanEntry, _tag("boolean")]
+    | Annotated[AggregateEntry, _tag("aggregate")]
+    | Annotated[UuidEntry, _tag("uuid")],
     Discriminator(
         _operation,
         custom_error_type="operation",
         custom_error_message=f"no operation that is known; write one of {', '.join(OPERATIONS)}",
     ),
 ]
+
+
+class RuleSpec(Part):
+    """A condition across target fields; it holds where one of them has no value."""
+
+    rule: Annotated[StrictStr, Field(description="For example `arrival >= departure`.")]
+    fields: (
+        Annotated[
+            list[StrictStr],
+            Field(
+                min_length=1, description="The fields that an error names; all of the rule's if not given."
+            ),
+        ]
+        | None
+    ) = None
+    message: StrictStr = Field(default="", description="What an error says; the rule itself if not given.")
 
 
 class TargetSpec(Part):
@@ -322,4 +598,5 @@ class FlowDocument(Part):
     source: SourceSpec = Field(default_factory=SourceSpec)
     target_schema: dict[str, Any] = Field(description="JSON Schema of one target record.")
     mapper: dict[str, MapperEntry] = Field(description="One entry a target field; its operation is the key.")
+    rules: list[RuleSpec] = Field(default=[], description="Conditions across target fields.")
     target: TargetSpec = Field(default_factory=TargetSpec)

@@ -104,6 +104,7 @@ class DuckDBCompiler:
             field = self._fields[name]
             conditions.append(f"({field.no_value})")
             conditions += [f"({violation})" for violation in field.violations]
+        conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
         return f"SELECT bitstring_agg(row_number, 1, {rows}) FROM {self._rows(None)} WHERE {' OR '.join(conditions)}"
 
     def mapped(self, *, rejects: bool) -> str:
@@ -126,7 +127,9 @@ class DuckDBCompiler:
         Args:
             duplicates: Name of the table that holds the result of `duplicates`, if there is one.
         """
-        errors = f"flatten([{', '.join(self._errors(self._fields[name]) for name in self.plan.order)}])"
+        found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
+        found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
+        errors = f"flatten([{', '.join(found_errors)}])"
         rows = self._rows(_in_set("rejected"))
         order = ""
         if duplicates is not None:
@@ -173,7 +176,7 @@ class DuckDBCompiler:
             for guard in plan.guards
         )
         wrong = [f"({condition})" for condition in (*strikes, blocked) if condition]
-        source, result = self._with_default(index, plan, wrong)
+        source, result = self._with_default(index, plan, wrong, blocked)
         value = self._as_target(plan.target, source)
         no_value = f"{value} IS NULL"
         if not plan.target.required:
@@ -188,18 +191,27 @@ class DuckDBCompiler:
         self._names[p.Field(plan.target.name, plan.target.type)] = value
         return _FieldSql(plan, blocked, strikes, source, result, value, no_value, violations, self._floor)
 
-    def _with_default(self, index: int, plan: p.FieldPlan, wrong: list[str]) -> tuple[p.Node, str]:
+    def _with_default(
+        self, index: int, plan: p.FieldPlan, wrong: list[str], blocked: str
+    ) -> tuple[p.Node, str]:
         """The result with the field's default applied: as a node to compute with, and its name."""
         result = self._visitor.visit(plan.result)
-        if plan.default is None:
+        filled = p.Result(plan.target.name, plan.result.type)
+        if plan.lenient and blocked:
+            result = self._define(f"b{index}", f"CASE WHEN NOT ({blocked}) THEN {result} END")
+            self._names[filled] = result
+            self._floor = self._levels[result]
+        elif plan.default is None:
             return plan.result, result
+        if plan.default is None:
+            return filled, result
         default: p.Node = p.Literal(plan.default)
         if plan.result.type is not ValueType.TEXT:
             default = p.Parse(default, plan.result.type)
-        given = f"({' OR '.join(f'{self._visitor.visit(leaf)} IS NULL' for leaf in plan.inputs)})"
+        nodes = plan.default_for or plan.inputs
+        given = f"({' OR '.join(f'{self._visitor.visit(node)} IS NULL' for node in nodes)})"
         if wrong:
             given += f" AND NOT ({' OR '.join(wrong)})"
-        filled = p.Result(plan.target.name, plan.result.type)
         name = self._define(
             f"d{index}", f"CASE WHEN {given} THEN {self._visitor.visit(default)} ELSE {result} END"
         )
@@ -246,6 +258,17 @@ class DuckDBCompiler:
         otherwise = f"flatten([{', '.join(violated)}])" if violated else _NO_ERRORS
         return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
 
+    def _broken(self, rule: p.Rule) -> str:
+        """The condition that a rule's fields have values that break it."""
+        judged = [f"{self._visitor.visit(leaf)} IS NOT NULL" for leaf in rule.reads]
+        return " AND ".join([*judged, f"NOT coalesce({self._visitor.visit(rule.condition)}, false)"])
+
+    def _rule_errors(self, rule: p.Rule) -> str:
+        name = literal(", ".join(leaf.name for leaf in rule.blamed))
+        shown = f"concat_ws(', ', {', '.join(self._shown(leaf) for leaf in rule.blamed)})"
+        found = _error(name, ErrorType.RANGE, literal(rule.message), shown)
+        return f"CASE WHEN {self._broken(rule)} THEN [{found}] ELSE {_NO_ERRORS} END"
+
     def _shown(self, node: p.Node) -> str:
         """The canonical text of a node's value."""
         return self._visitor.expand(p.Render(node))
@@ -265,6 +288,8 @@ class DuckDBCompiler:
         """Have a layer compute a node, once, however many fields use it."""
         if isinstance(node, p.Literal) or self._name(node) is not None:
             return
+        if (repeated := _repeated(node)) is not None:
+            self._compute(repeated)
         outer, self._floor = self._floor, 0
         expression = self._raw_parse(node) or self._visitor.expand(node)
         name = self._define(f"n{len(self._names)}", expression)
@@ -330,6 +355,15 @@ class DuckDBCompiler:
 _NO_TEXT = literal(None)
 _NO_ERRORS = "[]"
 _PARSABLE = "unparsable IS NULL"
+
+
+def _repeated(node: p.Node) -> p.Node | None:
+    """The last text in a chain of steps that a step's expression names more than once."""
+    while isinstance(node, p.TextStep):
+        if node.function.startswith("pad"):
+            return node.source
+        node = node.source
+    return None
 
 
 def _all_present(columns: list[str]) -> str:

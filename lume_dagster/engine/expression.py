@@ -9,23 +9,51 @@ It is closed: what is not in this grammar is refused, and nothing of it reaches 
 
 A column is written as it is if its name is made of ASCII letters, digits and underscores, else in double quotes
 (a quote in a name is doubled). All arithmetic is in 64-bit floats.
+
+A rule across target fields is a condition in the same language, over target fields in place of columns:
+
+    condition := both ("or" both)*
+    both      := denied ("and" denied)*
+    denied    := "not" denied | compared
+    compared  := sum [("=" | "!=" | "<" | "<=" | ">" | ">=") sum]
+    atom      := as above, with "(" condition ")" and a text in single quotes (one in it is doubled)
+
+Two values are compared if they are of one type, or both numbers; a text in quotes becomes a date or time where it
+meets one. Integers are compared exactly.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lume_dagster.engine.plan import Arithmetic, Column, Negate, Node, Number, Parse, Round
-from lume_dagster.engine.values import ValueType
+from lume_dagster.engine.plan import (
+    Arithmetic,
+    Column,
+    Compare,
+    Convert,
+    Field,
+    Finite,
+    Literal,
+    Logic,
+    Negate,
+    Node,
+    Not,
+    Number,
+    Parse,
+    Round,
+)
+from lume_dagster.engine.values import ValueType, is_value
 
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:
       (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<quoted>"(?:[^"]|"")+")
-    | (?P<sign>[-+*/(),])
+    | (?P<text>'(?:[^']|'')*')
+    | (?P<sign>[-+*/(),]|<=|>=|!=|[<>=])
     | (?P<end>$))""",
     re.VERBOSE,
 )
@@ -54,12 +82,41 @@ def parse_expression(text: str) -> Node:
     Raises:
         ExpressionProblem: The text is no expression, or a too long or too deep one.
     """
-    if len(text) > _MAX_LENGTH:
-        raise ExpressionProblem(f"longer than {_MAX_LENGTH} characters")
     parser = _Parser(_tokens(text))
     node = parser.sum(0)
     parser.expect("end", "")
     return node
+
+
+def parse_rule(text: str, types: Mapping[str, ValueType]) -> Node:
+    """Parse a condition across target fields.
+
+    Args:
+        text: The condition, such as `arrival >= departure`.
+        types: The target fields and their types.
+
+    Raises:
+        ExpressionProblem: The text is no condition, names no target field, or compares what cannot be compared.
+    """
+    parser = _RuleParser(_tokens(text), types)
+    node = parser.condition(0)
+    parser.expect("end", "")
+    if node.type is not ValueType.BOOLEAN:
+        raise ExpressionProblem("is no condition; compare two values, as in arrival >= departure")
+    if not fields_of(node):
+        raise ExpressionProblem("names no target field")
+    return node
+
+
+def fields_of(node: Node) -> tuple[Field, ...]:
+    """The target fields of a rule in the order in which they are first named."""
+    if isinstance(node, Field):
+        return (node,)
+    if isinstance(node, (Arithmetic, Compare, Logic)):
+        return tuple(dict.fromkeys((*fields_of(node.left), *fields_of(node.right))))
+    if isinstance(node, (Negate, Round, Not, Finite)):
+        return fields_of(node.operand)
+    return fields_of(node.source) if isinstance(node, Convert) else ()
 
 
 def columns_of(node: Node) -> tuple[Column, ...]:
@@ -74,6 +131,8 @@ def columns_of(node: Node) -> tuple[Column, ...]:
 
 
 def _tokens(text: str) -> list[_Token]:
+    if len(text) > _MAX_LENGTH:
+        raise ExpressionProblem(f"longer than {_MAX_LENGTH} characters")
     tokens: list[_Token] = []
     at = 0
     while not tokens or tokens[-1].kind != "end":
@@ -113,13 +172,13 @@ class _Parser:
             raise ExpressionProblem(f"nested deeper than {_MAX_DEPTH} levels")
         node = self.product(depth)
         while operator := self.take("+", "-"):
-            node = Arithmetic(operator, node, self.product(depth))
+            node = Arithmetic(operator, self.number(node), self.number(self.product(depth)))
         return node
 
     def product(self, depth: int) -> Node:
         node = self.unary(depth)
         while operator := self.take("*", "/"):
-            node = Arithmetic(operator, node, self.unary(depth))
+            node = Arithmetic(operator, self.number(node), self.number(self.unary(depth)))
         return node
 
     def unary(self, depth: int) -> Node:
@@ -127,28 +186,28 @@ class _Parser:
         while self.take("-"):
             negative = not negative
         node = self.atom(depth)
-        return Negate(node) if negative else node
+        return Negate(self.number(node)) if negative else node
 
     def atom(self, depth: int) -> Node:
         token = self.token
         if self.take("("):
-            node = self.sum(depth + 1)
+            node = self.inner(depth + 1)
             self.expect("sign", ")")
             return node
         if token.kind == "number":
             self.position += 1
-            return _number(token)
+            return self.constant(token)
         if token.kind == "name":
             self.position += 1
             if token.text == "round" and self.take("("):
                 return self.round(depth)
-            return Parse(Column(token.text), ValueType.NUMBER)
+            return self.named(token.text, token)
         if token.kind == "quoted":
             self.position += 1
-            return Parse(Column(token.text[1:-1].replace('""', '"')), ValueType.NUMBER)
+            return self.named(token.text[1:-1].replace('""', '"'), token)
         found = repr(token.text) if token.text else "the end"
         raise ExpressionProblem(
-            f"expected a number, a column or '(' at character {token.at + 1}, found {found}"
+            f"expected a number, a name or '(' at character {token.at + 1}, found {found}"
         )
 
     def round(self, depth: int) -> Node:
@@ -163,7 +222,137 @@ class _Parser:
             decimals = int(token.text)
             self.position += 1
         self.expect("sign", ")")
-        return Round(operand, decimals)
+        return Round(self.number(operand), decimals)
+
+    # What a rule reads in another way
+
+    def inner(self, depth: int) -> Node:
+        """What stands in parentheses."""
+        return self.sum(depth)
+
+    def constant(self, token: _Token) -> Node:
+        """A number as it is written."""
+        return _number(token)
+
+    def named(self, name: str, token: _Token) -> Node:  # noqa: ARG002 - a rule says where
+        """What a name stands for."""
+        return Parse(Column(name), ValueType.NUMBER)
+
+    def number(self, node: Node) -> Node:
+        """A node as an operand of arithmetic."""
+        return node
+
+
+class _RuleParser(_Parser):
+    def __init__(self, tokens: list[_Token], types: Mapping[str, ValueType]) -> None:
+        super().__init__(tokens)
+        self.types = types
+
+    def word(self, word: str) -> bool:
+        """Whether the next token is this word; it is taken then."""
+        found = self.token.kind == "name" and self.token.text == word
+        self.position += found
+        return found
+
+    def condition(self, depth: int) -> Node:
+        if depth > _MAX_DEPTH:
+            raise ExpressionProblem(f"nested deeper than {_MAX_DEPTH} levels")
+        node = self.both(depth)
+        while self.word("or"):
+            node = Logic("or", self.truth(node), self.truth(self.both(depth)))
+        return node
+
+    def both(self, depth: int) -> Node:
+        node = self.denied(depth)
+        while self.word("and"):
+            node = Logic("and", self.truth(node), self.truth(self.denied(depth)))
+        return node
+
+    def denied(self, depth: int) -> Node:
+        turned = False
+        denied = False
+        while self.word("not"):
+            denied, turned = True, not turned
+        node = self.compared(depth)
+        if denied:
+            node = self.truth(node)
+        return Not(node) if turned else node
+
+    def compared(self, depth: int) -> Node:
+        left = self.sum(depth)
+        at = self.token.at + 1
+        operator = self.take("=", "!=", "<", "<=", ">", ">=")
+        if operator is None:
+            return left
+        left, right = self.alike(left, self.sum(depth), at)
+        if left.type is ValueType.BOOLEAN and operator not in ("=", "!="):
+            raise ExpressionProblem(f"true and false have no order, at character {at}")
+        return Compare(operator, left, right)
+
+    def alike(self, left: Node, right: Node, at: int) -> tuple[Node, Node]:
+        """Two nodes made comparable."""
+        numeric = (ValueType.INTEGER, ValueType.NUMBER)
+        if left.type is not right.type:
+            if left.type in numeric and right.type in numeric:
+                left, right = self.number(left), self.number(right)
+            elif isinstance(left, Literal):
+                left = self.literal(left, right.type, at)
+            elif isinstance(right, Literal):
+                right = self.literal(right, left.type, at)
+            else:
+                raise ExpressionProblem(
+                    f"a {left.type.value} and a {right.type.value} are compared at character {at}"
+                )
+        return _finite(left), _finite(right)
+
+    @staticmethod
+    def literal(node: Literal, value_type: ValueType, at: int) -> Node:
+        """A quoted text as a date or time, where it is compared with one."""
+        temporal = (ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP, ValueType.TIME)
+        if value_type not in temporal or not is_value(node.text or "", value_type):
+            raise ExpressionProblem(f"{node.text!r} is compared with a {value_type.value} at character {at}")
+        return Parse(node, value_type)
+
+    def truth(self, node: Node) -> Node:
+        """A node as an operand of and, or and not."""
+        if node.type is not ValueType.BOOLEAN:
+            raise ExpressionProblem(
+                f"a {node.type.value} is no condition, before character {self.token.at + 1}"
+            )
+        return node
+
+    def atom(self, depth: int) -> Node:
+        token = self.token
+        if token.kind == "text":
+            self.position += 1
+            return Literal(token.text[1:-1].replace("''", "'"))
+        return super().atom(depth)
+
+    def inner(self, depth: int) -> Node:
+        return self.condition(depth)
+
+    def constant(self, token: _Token) -> Node:
+        if is_value(token.text, ValueType.INTEGER) and token.text.isdigit():
+            return Parse(Literal(token.text), ValueType.INTEGER)
+        return _number(token)
+
+    def named(self, name: str, token: _Token) -> Node:
+        if name not in self.types:
+            raise ExpressionProblem(f"there is no target field {name!r}, at character {token.at + 1}")
+        return Field(name, self.types[name])
+
+    def number(self, node: Node) -> Node:
+        if node.type is ValueType.NUMBER:
+            return node
+        if node.type is not ValueType.INTEGER:
+            raise ExpressionProblem(f"a {node.type.value} is no number, before character {self.token.at + 1}")
+        if isinstance(node, Parse) and isinstance(node.source, Literal):
+            return Number(float(node.source.text or ""))
+        return Convert(node, ValueType.NUMBER)
+
+
+def _finite(node: Node) -> Node:
+    return Finite(node) if isinstance(node, (Arithmetic, Negate, Round)) else node
 
 
 def _number(token: _Token) -> Number:

@@ -211,6 +211,8 @@ def _fingerprint(flow: doc.FlowDocument, mapper: Mapping[str, Any]) -> str:
         "mapper": mapper,
         "target": flow.target.model_dump(mode="json", exclude_defaults=True),
     }
+    if flow.rules:
+        content["rules"] = [rule.model_dump(mode="json", exclude_defaults=True) for rule in flow.rules]
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

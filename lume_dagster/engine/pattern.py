@@ -15,7 +15,8 @@ from functools import cache
 import duckdb
 
 _lock = threading.Lock()
-_SPACE = r"\t-\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
+SPACE = r"\t-\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
+r"""What `\s` stands for, as the inside of a class of RE2's."""
 _LINE_BREAK = r"\n\r\x{2028}\x{2029}"
 _SAME_ESCAPE = re.compile(
     r"""\\(?:[dDwWbBtnrfv^$\\.*+?()\[\]{}|/-]      # classes, controls and escaped syntax
@@ -65,12 +66,18 @@ def translate(pattern: str) -> str:
     return translated
 
 
+def count_groups(pattern: str) -> int:
+    """How many groups a pattern that `translate` has accepted captures."""
+    without_classes = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", pattern, flags=re.DOTALL)
+    return len(re.findall(r"\((?!\?)", without_classes))
+
+
 def _escape(pattern: str, at: int, *, in_class: bool) -> tuple[str, int]:
     following = pattern[at + 1 : at + 2]
     if following == "s":
-        return (_SPACE if in_class else f"[{_SPACE}]"), 2
+        return (SPACE if in_class else f"[{SPACE}]"), 2
     if following == "S" and not in_class:
-        return f"[^{_SPACE}]", 2
+        return f"[^{SPACE}]", 2
     if match := (_SAME_IN_CLASS if in_class else _SAME_ESCAPE).match(pattern, at):
         return match[0], len(match[0])
     raise PatternProblem(
@@ -112,3 +119,11 @@ def _refused_by_re2(pattern: str) -> str | None:
         except duckdb.Error as error:
             return f"RE2 does not run it: {str(error).split(':', 1)[-1].strip()}"
     return None
+
+
+@cache
+def is_time_zone(name: str) -> bool:
+    """Whether the database knows a time zone by this IANA name."""
+    with _lock:
+        found = _judge().execute("SELECT count(*) FROM pg_timezone_names() WHERE name = $1", [name])
+        return found.fetchall() != [(0,)]

@@ -10,6 +10,8 @@ How a field's state follows, in this order; the first that applies decides:
 3. *absent*: an input is absent and there is no default. An error (`required`) if the field is required.
 4. *failed*: the result is no value of the field's type. One error.
 5. *valued*: every constraint that the value violates is an error, but the value stands for other fields to read.
+
+After the fields come the rules across them, each one error at most.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass, field
 
 from lume_dagster.engine.errors import ErrorType
 from lume_dagster.engine.schema import TargetField
-from lume_dagster.engine.values import ValueType
+from lume_dagster.engine.values import NumberStyle, ValueType
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,125 @@ class Finite:
     type: ValueType = field(default=ValueType.NUMBER, init=False)
 
 
+@dataclass(frozen=True)
+class Coalesce:
+    """The first of several values of one type that is there; null only where all are."""
+
+    parts: tuple[Node, ...]
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of the pieces between separators, counted from 1, or from -1 at the end; null where there is none."""
+
+    source: Node
+    separator: str
+    part: int
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What a group of a pattern (RE2) captured at its first match; null without a match."""
+
+    source: Node
+    re2: str
+    group: int
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class NumberText:
+    """A number written in some style as the text of a plain one, `-1234.5` or `12e-2`; null where it is none."""
+
+    source: Node
+    style: NumberStyle
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Words:
+    """True for some words and false for others, blanks around them and their case ignored; null for the rest."""
+
+    source: Node
+    true: tuple[str, ...]
+    false: tuple[str, ...]
+    type: ValueType = field(default=ValueType.BOOLEAN, init=False)
+
+
+@dataclass(frozen=True)
+class TextStep:
+    """A text changed by a function: trim, upper, lower, collapse_spaces, strip_accents, empty_to_null, or by
+    replace (old, new), pad_left and pad_right (width, character) and truncate (length), which take arguments.
+    """  # noqa: D205 - a list of names needs its room
+
+    source: Node
+    function: str
+    arguments: tuple[str | int, ...] = ()
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The sum, min, max, count or join of those of the parts that are there; null (but for count) without any.
+
+    `sources` are what the parts were read from, part by part: one that is there while its part is not makes it null.
+    """
+
+    function: str
+    parts: tuple[Node, ...]
+    type: ValueType
+    separator: str = ""
+    sources: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class NameUuid:
+    """The UUID of version 5 of a namespace and a name: the one part, or `<length>:<part>` of each of several."""
+
+    namespace: str
+    parts: tuple[Node, ...]
+    type: ValueType = field(default=ValueType.TEXT, init=False)
+
+
+@dataclass(frozen=True)
+class AtZone:
+    """The instant at which the clocks of a zone show a moment, the earlier of two; null where they skip it."""
+
+    source: Node
+    zone: str
+    type: ValueType = field(default=ValueType.INSTANT, init=False)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Two values of one type and one of = != < <= > >=; texts go by code points."""
+
+    operator: str
+    left: Node
+    right: Node
+    type: ValueType = field(default=ValueType.BOOLEAN, init=False)
+
+
+@dataclass(frozen=True)
+class Logic:
+    """Two conditions and one of and, or."""
+
+    operator: str
+    left: Node
+    right: Node
+    type: ValueType = field(default=ValueType.BOOLEAN, init=False)
+
+
+@dataclass(frozen=True)
+class Not:
+    """A condition turned round."""
+
+    operand: Node
+    type: ValueType = field(default=ValueType.BOOLEAN, init=False)
+
+
 Leaf = Column | Field
 Node = (
     Leaf
@@ -214,6 +335,18 @@ Node = (
     | Negate
     | Round
     | Finite
+    | Coalesce
+    | Split
+    | Capture
+    | NumberText
+    | Words
+    | TextStep
+    | Aggregate
+    | NameUuid
+    | AtZone
+    | Compare
+    | Logic
+    | Not
 )
 
 
@@ -244,6 +377,8 @@ class FieldPlan:
         result: What its operation gives.
         guards: The steps of the operation that can fail.
         default: Stands for the result where an input is absent.
+        default_for: Nodes that say so instead of the inputs: the default stands where one of them is null.
+        lenient: The result can have a value where an input has none; a blocked field has none even so.
     """
 
     target: TargetField
@@ -251,11 +386,30 @@ class FieldPlan:
     result: Node
     guards: tuple[Guard, ...] = ()
     default: str | None = None
+    default_for: tuple[Node, ...] = ()
+    lenient: bool = False
 
     @property
     def depends_on(self) -> tuple[str, ...]:
         """The target fields it reads."""
         return tuple(dict.fromkeys(leaf.name for leaf in self.inputs if isinstance(leaf, Field)))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition across target fields; it is judged where all that it reads have a value.
+
+    Attributes:
+        condition: Must be true; one that cannot be computed (a division by zero) is not.
+        reads: The target fields it reads.
+        blamed: The target fields that the error names.
+        message: What is wrong, without the values.
+    """
+
+    condition: Node
+    reads: tuple[Field, ...]
+    blamed: tuple[Field, ...]
+    message: str
 
 
 @dataclass(frozen=True)
@@ -267,9 +421,11 @@ class Plan:
         order: The target fields in the order of the target schema.
         key: The target fields that form the primary key.
         null_values: Source texts that count as absent.
+        rules: Conditions across the fields.
     """
 
     fields: tuple[FieldPlan, ...]
     order: tuple[str, ...]
     key: tuple[str, ...]
     null_values: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()

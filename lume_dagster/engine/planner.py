@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lume_dagster.engine import document as doc
 from lume_dagster.engine.errors import ErrorType, FlowError
-from lume_dagster.engine.expression import ExpressionProblem, columns_of, parse_expression
+from lume_dagster.engine.expression import (
+    ExpressionProblem,
+    columns_of,
+    fields_of,
+    parse_expression,
+    parse_rule,
+)
+from lume_dagster.engine.pattern import PatternProblem, count_groups, is_time_zone, translate
 from lume_dagster.engine.plan import (
+    Aggregate,
+    AtZone,
+    Capture,
     ClockMinutes,
+    Coalesce,
     Column,
     Concat,
     Convert,
@@ -22,16 +34,29 @@ from lume_dagster.engine.plan import (
     Lookup,
     MakeDate,
     Moment,
+    NameUuid,
     Node,
+    NumberText,
     Parse,
     ParseFormats,
     Plan,
     Render,
+    Rule,
+    Split,
+    TextStep,
     TimeOfDay,
     WithinDayFrom,
+    Words,
 )
 from lume_dagster.engine.schema import TargetField, TargetSchema
-from lume_dagster.engine.values import FormatProblem, ValueType, date_format, is_value
+from lume_dagster.engine.values import (
+    CAST_RULES,
+    FormatProblem,
+    NumberStyle,
+    ValueType,
+    date_format,
+    is_value,
+)
 from lume_dagster.engine.yaml_document import join
 
 _CONVERSIONS: dict[ValueType, frozenset[ValueType]] = {
@@ -40,6 +65,17 @@ _CONVERSIONS: dict[ValueType, frozenset[ValueType]] = {
     ValueType.TIMESTAMP: frozenset({ValueType.INSTANT}),
 }
 """What a typed result can become beside its own type and a text."""
+_ORDERED = frozenset(
+    {
+        ValueType.INTEGER,
+        ValueType.NUMBER,
+        ValueType.DATE,
+        ValueType.INSTANT,
+        ValueType.TIMESTAMP,
+        ValueType.TIME,
+    }
+)
+_TEMPLATE_PIECE = re.compile(r"\{\{|\}\}|\{(?P<column>[^{}]+)\}|(?P<text>[^{}]+)|.", re.DOTALL)
 
 
 def make_plan(
@@ -80,7 +116,24 @@ def make_plan(
         order=tuple(targets),
         key=schema.key,
         null_values=tuple(flow.source.null_values),
+        rules=tuple(_rule(spec, index, targets, path) for index, spec in enumerate(flow.rules)),
     )
+
+
+def _rule(spec: doc.RuleSpec, index: int, targets: Mapping[str, TargetField], path: str) -> Rule:
+    try:
+        condition = parse_rule(spec.rule, {name: target.type for name, target in targets.items()})
+    except ExpressionProblem as problem:
+        raise FlowError(path, join("/rules", index, "rule"), str(problem)) from problem
+    reads = fields_of(condition)
+    read = {leaf.name: leaf for leaf in reads}
+    for place, name in enumerate(spec.fields or ()):
+        if name not in read:
+            raise FlowError(
+                path, join("/rules", index, "fields", place), f"{name!r} is no target field of the rule"
+            )
+    blamed = tuple(read[name] for name in dict.fromkeys(spec.fields or read))
+    return Rule(condition, reads, blamed, spec.message or f"breaks the rule {spec.rule}")
 
 
 def _in_order_of_use(plans: Mapping[str, FieldPlan], path: str) -> list[str]:
@@ -124,10 +177,45 @@ class _Planner:
             doc.DateTimeEntry: self.datetime,
             doc.TimeEntry: self.time,
             doc.ExpressionEntry: self.expression,
+            doc.CoalesceEntry: self.coalesce,
+            doc.TemplateEntry: self.template,
+            doc.SplitEntry: self.split,
+            doc.RegexEntry: self.regex,
+            doc.NumberEntry: self.number,
+            doc.BooleanEntry: self.boolean,
+            doc.AggregateEntry: self.aggregate,
+            doc.UuidEntry: self.uuid,
         }
         plan = makers[type(entry)](entry)
+        if isinstance(entry, doc.Entry) and entry.steps:
+            plan = self.stepped(plan, entry.steps)
         self.check_types(plan)
         return plan
+
+    def stepped(self, plan: FieldPlan, steps: Sequence[doc.Step]) -> FieldPlan:
+        """A plan whose result is changed as a text."""
+        result = plan.result
+        keeps_misses = isinstance(result, Lookup) and result.otherwise is not None
+        if isinstance(result, Lookup):
+            # A default takes a miss's place as it is, without the steps.
+            result = replace(result, otherwise=None)
+        if result.type is not ValueType.TEXT:
+            if self.target.type is not ValueType.TEXT:
+                raise self.refuse(
+                    f"the operation gives a {result.type.value}, and steps change texts", "steps"
+                )
+            result = Render(result)
+        for step in steps:
+            if isinstance(step, str):
+                result = TextStep(result, step)
+            elif isinstance(step, doc.ReplaceStep):
+                result = TextStep(result, "replace", tuple(step.replace))
+            elif isinstance(step, doc.PadStep):
+                result = TextStep(result, f"pad_{step.pad.side}", (step.pad.width, step.pad.with_))
+            else:
+                result = TextStep(result, "truncate", (step.truncate,))
+        default_for = (result,) if keeps_misses or "empty_to_null" in steps else plan.default_for
+        return replace(plan, result=result, default_for=default_for)
 
     def check_types(self, plan: FieldPlan) -> None:
         """A result must be able to become the target's type, and so must each text of the mapper."""
@@ -139,7 +227,8 @@ class _Planner:
         texts: list[tuple[tuple[str, ...], str | None]] = [(("default",), plan.default)]
         if isinstance(plan.result, Literal):
             texts.append((("constant",), plan.result.text))
-        texts += [(("lookup", "table", key), value) for key, value in self.table]
+        if not isinstance(plan.result, TextStep):
+            texts += [(("lookup", "table", key), value) for key, value in self.table]
         for place, text in texts:
             if text is not None and not is_value(text, wanted_of_text):
                 raise self.refuse(f"{text!r} is no {wanted_of_text.value}", *place)
@@ -188,14 +277,7 @@ class _Planner:
         return self.field_plan((leaf,), result, (missed,) if spec.on_miss == "reject" else (), entry.default)
 
     def concat(self, entry: doc.ConcatEntry) -> FieldPlan:
-        parts: list[Node] = []
-        leaves: list[Leaf] = []
-        for index, part in enumerate(entry.concat):
-            if isinstance(part, doc.TextPart):
-                parts.append(Literal(part.text))
-            else:
-                leaves.append(self.leaf(part, "concat", index))
-                parts.append(self.text(leaves[-1]))
+        leaves, parts = self.parts(entry.concat, "concat")
         return self.field_plan(tuple(leaves), Concat(tuple(parts), entry.separator), (), entry.default)
 
     def date(self, entry: doc.DateEntry) -> FieldPlan:
@@ -206,6 +288,8 @@ class _Planner:
 
     def datetime(self, entry: doc.DateTimeEntry) -> FieldPlan:
         if isinstance(entry.datetime, doc.FormatsSpec):
+            if entry.datetime.time_zone is not None:
+                return self.zoned(entry.datetime, entry.datetime.time_zone, entry.default)
             wanted = ValueType.INSTANT if self.target.type is ValueType.INSTANT else ValueType.TIMESTAMP
             return self.formats(entry.datetime, wanted, "datetime", entry.default)
         spec = entry.datetime
@@ -274,6 +358,172 @@ class _Planner:
         result = ParseFormats(text, tuple(spec.formats), value_type)
         message = f"{_name(leaf)} fits none of the formats {', '.join(spec.formats)}"
         return self.field_plan((leaf,), result, (Guard((text,), result, ErrorType.FORMAT, message),), default)
+
+    def zoned(self, spec: doc.FormatsSpec, zone: str, default: doc.Scalar | None) -> FieldPlan:
+        if self.target.type is not ValueType.INSTANT:
+            raise self.refuse(
+                "makes an instant of a date and time: the property's format must be date-time",
+                "datetime",
+                "time_zone",
+            )
+        if not is_time_zone(zone):
+            raise self.refuse(
+                f"{zone!r} is no time zone; write an IANA name such as Europe/Berlin", "datetime", "time_zone"
+            )
+        local = self.formats(spec, ValueType.TIMESTAMP, "datetime", None)
+        result = AtZone(local.result, zone)
+        skipped = Guard(
+            (local.result,), result, ErrorType.FORMAT, f"is a time that the clocks of {zone} skip"
+        )
+        return self.field_plan(local.inputs, result, (*local.guards, skipped), default)
+
+    def parts(
+        self, refs: Sequence[str | doc.TargetRef | doc.TextPart], *place: str
+    ) -> tuple[list[Leaf], list[Node]]:
+        """What parts of a text read, and the parts as texts."""
+        leaves: list[Leaf] = []
+        nodes: list[Node] = []
+        for index, ref in enumerate(refs):
+            if isinstance(ref, doc.TextPart):
+                nodes.append(Literal(ref.text))
+            else:
+                leaves.append(self.leaf(ref, *place, index))
+                nodes.append(self.text(leaves[-1]))
+        return leaves, nodes
+
+    def coalesce(self, entry: doc.CoalesceEntry) -> FieldPlan:
+        leaves, nodes = self.parts(entry.coalesce, "coalesce")
+        for index, part in enumerate(entry.coalesce[:-1]):
+            if isinstance(part, doc.TextPart):
+                raise self.refuse(
+                    "what stands behind a text is never used; take it out", "coalesce", index + 1
+                )
+        types = {leaf.type for leaf in leaves}
+        if len(types) == 1 and len(leaves) == len(nodes):
+            nodes = list(leaves)
+        result = Coalesce(tuple(nodes), nodes[0].type)
+        plan = self.field_plan(tuple(leaves), result, (), entry.default)
+        return replace(plan, default_for=(result,), lenient=True)
+
+    def template(self, entry: doc.TemplateEntry) -> FieldPlan:
+        leaves: list[Leaf] = []
+        nodes: list[Node] = []
+        for match in _TEMPLATE_PIECE.finditer(entry.template):
+            if match["column"]:
+                leaves.append(Column(match["column"]))
+                nodes.append(leaves[-1])
+            elif match[0] in ("{", "}"):
+                raise self.refuse(
+                    f"the brace at character {match.start() + 1} has no partner; write {{{{ or }}}} for a brace itself",
+                    "template",
+                )
+            else:
+                nodes.append(Literal(match["text"] or match[0][0]))
+        if not leaves:
+            raise self.refuse("names no column; a constant says the same", "template")
+        return self.field_plan(tuple(leaves), Concat(tuple(nodes), ""), (), entry.default)
+
+    def split(self, entry: doc.SplitEntry) -> FieldPlan:
+        leaf = self.leaf(entry.split.from_, "split", "from")
+        result = Split(self.text(leaf), entry.split.by, entry.split.part)
+        return replace(self.field_plan((leaf,), result, (), entry.default), default_for=(result,))
+
+    def regex(self, entry: doc.RegexEntry) -> FieldPlan:
+        spec = entry.regex
+        try:
+            re2 = translate(spec.pattern)
+        except PatternProblem as problem:
+            raise self.refuse(str(problem), "regex", "pattern") from problem
+        if spec.group > (groups := count_groups(spec.pattern)):
+            raise self.refuse(f"the pattern has {groups} groups", "regex", "group")
+        leaf = self.leaf(spec.from_, "regex", "from")
+        text = self.text(leaf)
+        result = Capture(text, re2, spec.group)
+        missed = Guard(
+            (text,), result, ErrorType.PATTERN, f"{_name(leaf)} does not match the pattern {spec.pattern}"
+        )
+        plan = self.field_plan((leaf,), result, (missed,) if spec.on_miss == "reject" else (), entry.default)
+        return replace(plan, default_for=(result,)) if spec.on_miss == "default" else plan
+
+    def number(self, entry: doc.NumberEntry) -> FieldPlan:
+        spec = entry.number
+        style = NumberStyle(
+            spec.decimal, spec.thousands, spec.percent, tuple(spec.currency), spec.negatives == "accounting"
+        )
+        leaf = self.leaf(spec.from_, "number", "from")
+        text = self.text(leaf)
+        result: Node = NumberText(text, style)
+        guards = [
+            Guard(
+                (text,), result, ErrorType.TYPE, f"{_name(leaf)} is no number as the flow says it is written"
+            )
+        ]
+        if self.target.type is not ValueType.INTEGER or spec.percent:
+            written, result = result, Parse(result, ValueType.NUMBER)
+            guards.append(Guard((written,), result, ErrorType.TYPE, f"{_name(leaf)} is not a finite number"))
+        return self.field_plan((leaf,), result, tuple(guards), entry.default)
+
+    def boolean(self, entry: doc.BooleanEntry) -> FieldPlan:
+        spec = entry.boolean
+        leaf = self.leaf(spec.from_, "boolean", "from")
+        text = self.text(leaf)
+        result = Words(text, tuple(spec.true), tuple(spec.false))
+        unknown = Guard(
+            (text,), result, ErrorType.TYPE, f"{_name(leaf)} is none of the words for true and false"
+        )
+        return self.field_plan((leaf,), result, (unknown,), entry.default)
+
+    def aggregate(self, entry: doc.AggregateEntry) -> FieldPlan:
+        spec = entry.aggregate
+        leaves = tuple(self.leaf(ref, "aggregate", "of", index) for index, ref in enumerate(spec.of))
+        guards: list[Guard] = []
+        result: Node
+        if spec.function == "count":
+            result = Aggregate("count", leaves, ValueType.INTEGER)
+        elif spec.function == "join":
+            texts = tuple(self.text(leaf) for leaf in leaves)
+            result = Aggregate("join", texts, ValueType.TEXT, spec.separator)
+        else:
+            wanted = self.target.type
+            if wanted not in ((ValueType.INTEGER, ValueType.NUMBER) if spec.function == "sum" else _ORDERED):
+                raise self.refuse(
+                    f"a property that is a {wanted.value} takes no {spec.function}", "aggregate", "function"
+                )
+            values = tuple(
+                self.typed(leaf, wanted, "aggregate", "of", index) for index, leaf in enumerate(leaves)
+            )
+            rule = CAST_RULES[wanted]
+            guards = [
+                Guard((leaf,), value, rule.error, f"{_name(leaf)} is not {rule.expected}")
+                for leaf, value in zip(leaves, values, strict=True)
+                if leaf != value
+            ]
+            result = Aggregate(spec.function, values, wanted, sources=leaves)
+            if spec.function == "sum":
+                some = Coalesce(values, wanted)
+                guards.append(Guard((some,), result, ErrorType.TYPE, f"the sum is not {rule.expected}"))
+        plan = self.field_plan(leaves, result, tuple(guards), entry.default)
+        return replace(plan, default_for=(result,), lenient=True)
+
+    def typed(self, leaf: Leaf, wanted: ValueType, *place: str | int) -> Node:
+        """A leaf as a value of a type."""
+        if leaf.type is wanted:
+            return leaf
+        if leaf.type is ValueType.TEXT:
+            return Parse(leaf, wanted)
+        if wanted not in _CONVERSIONS.get(leaf.type, ()):
+            raise self.refuse(
+                f"the target field {leaf.name!r} is a {leaf.type.value}, not a {wanted.value}", *place
+            )
+        return Convert(leaf, wanted)
+
+    def uuid(self, entry: doc.UuidEntry) -> FieldPlan:
+        leaves, nodes = self.parts(entry.uuid.of, "uuid", "of")
+        if not leaves:
+            raise self.refuse("names nothing of the record", "uuid", "of")
+        return self.field_plan(
+            tuple(leaves), NameUuid(str(entry.uuid.namespace), tuple(nodes)), (), entry.default
+        )
 
     def day(
         self, spec: doc.DatePartsSpec, operation: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from lume_dagster.engine.errors import ErrorType, FlowError
 from lume_dagster.engine.pattern import PatternProblem, translate
-from lume_dagster.engine.values import FORMAT_PATTERNS, ValueType
+from lume_dagster.engine.values import FORMAT_PATTERNS, ValueType, is_value
 from lume_dagster.engine.yaml_document import join
 
 Scalar = str | int | float | bool
@@ -50,7 +51,21 @@ class Bound:
     error = ErrorType.RANGE
 
 
-Constraint = OneOf | Matches | Length | Bound
+@dataclass(frozen=True)
+class MultipleOf:
+    """The number is a whole multiple of `units` times ten to the power of -`decimals`.
+
+    A float is one if it is the float nearest to one, so that 0.3 is a multiple of 0.1. From 2^53 units on, where all
+    floats are near to some multiple, the number itself has to be one.
+    """
+
+    units: int
+    decimals: int
+    written: int | float
+    error = ErrorType.RANGE
+
+
+Constraint = OneOf | Matches | Length | Bound | MultipleOf
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,7 @@ _ANNOTATIONS = {"title", "description", "examples", "$comment", "x-sensitive", "
 _LENGTHS = {"minLength": ">=", "maxLength": "<="}
 _TEXT_KEYWORDS = {"pattern", *_LENGTHS}
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-_KEYWORDS = {"type", "format", "enum", "const"} | _ANNOTATIONS | _TEXT_KEYWORDS | set(_BOUNDS)
+_KEYWORDS = {"type", "format", "enum", "const", "multipleOf"} | _ANNOTATIONS | _TEXT_KEYWORDS | set(_BOUNDS)
 _TYPES = {
     "string": ValueType.TEXT,
     "integer": ValueType.INTEGER,
@@ -102,6 +117,8 @@ _TYPED_FORMATS = {
     "time-local": ValueType.TIME,
 }
 _MAX_NAME = 255
+_MAX_DECIMALS = 15
+_MAX_EXACT = 10**15
 
 
 @dataclass(frozen=True)
@@ -173,6 +190,7 @@ class _Reader:
             *self.options(schema, value_type, nullable, place),
             *self.text_constraints(schema, value_type, place),
             *self.bounds(schema, value_type, place),
+            *self.multiple(schema, value_type, place),
             *self.format_constraint(schema, value_type),
         )
         sensitive = bool(self.keyword(schema, "x-sensitive", bool, place))
@@ -208,9 +226,9 @@ class _Reader:
             if keyword not in schema:
                 continue
             options = [schema["const"]] if keyword == "const" else self.keyword(schema, "enum", list, place)
-            fits = _OPTION_CHECKS.get(value_type)
-            if fits is None:
-                raise self.refuse(join(place, keyword), f"a {value_type.value} takes no {keyword}")
+            fits = _OPTION_CHECKS.get(
+                value_type, lambda option: isinstance(option, str) and is_value(option, value_type)
+            )
             for index, option in enumerate(options):
                 if not (fits(option) or (option is None and nullable)):
                     pointer = join(place, "const") if keyword == "const" else join(place, "enum", index)
@@ -260,6 +278,24 @@ class _Reader:
                 raise self.refuse(join(place, keyword), "an integer of more than 64 bits")
             found.append(Bound(comparison, limit))
         return tuple(found)
+
+    def multiple(
+        self, schema: Mapping[str, Any], value_type: ValueType, place: str
+    ) -> tuple[MultipleOf, ...]:
+        written = self.keyword(schema, "multipleOf", (int, float), place)
+        if written is None:
+            return ()
+        if value_type not in (ValueType.INTEGER, ValueType.NUMBER):
+            raise self.refuse(join(place, "multipleOf"), f"a {value_type.value} takes no multipleOf")
+        sign, digits, exponent = Decimal(repr(written)).normalize().as_tuple()
+        decimals = max(0, -int(exponent))
+        units = int("".join(map(str, digits))) * 10 ** max(0, int(exponent))
+        if sign or not units or units > _MAX_EXACT or decimals > _MAX_DECIMALS:
+            raise self.refuse(
+                join(place, "multipleOf"),
+                f"must be above 0, with at most {_MAX_DECIMALS} decimals and 15 digits; found {written!r}",
+            )
+        return (MultipleOf(units, decimals, written),)
 
     @staticmethod
     def format_constraint(schema: Mapping[str, Any], value_type: ValueType) -> tuple[Matches, ...]:

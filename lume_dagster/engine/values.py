@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -100,20 +101,84 @@ CAST_RULES: dict[ValueType, CastRule] = {
 }
 """One rule a type; text needs none."""
 
+_CLOCK_SECONDS = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+_OFFSET_OF_DAY = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_UNRESERVED = "A-Za-z0-9._~!$&'()*+,;=-"
+_ESCAPED = "%[0-9A-Fa-f]{2}"
+_PCHAR = f"(?:[:@{_UNRESERVED}]|{_ESCAPED})"
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+
 FORMAT_PATTERNS: dict[str, str] = {
     "email": (
         r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
         r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
     ),
+    "time": rf"^{_CLOCK_SECONDS}{_OFFSET_OF_DAY}$",
+    "uri": (
+        r"^[A-Za-z][A-Za-z0-9+.-]*:"
+        rf"(?://(?:(?:[:{_UNRESERVED}]|{_ESCAPED})*@)?(?:\[[0-9A-Fa-f:.]+\]|(?:[{_UNRESERVED}]|{_ESCAPED})*)(?::[0-9]*)?"
+        rf"(?:/{_PCHAR}*)*|/?(?:{_PCHAR}+(?:/{_PCHAR}*)*)?)"
+        rf"(?:\?(?:{_PCHAR}|[/?])*)?(?:#(?:{_PCHAR}|[/?])*)?$"
+    ),
+    "ipv4": rf"^{_BYTE}(?:\.{_BYTE}){{3}}$",
     "uuid": r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$",
 }
 """Formats that stay text and are checked by a pattern."""
+
+
+GROUPING: dict[str, str] = {",": ",", ".": ".", " ": " \u00a0\u202f", "'": "'\u2019", "_": "_"}
+"""What may stand between groups of three digits, and the characters that each of them covers."""
+_GAP = "[ \u00a0\u202f]?"
+
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How numbers are written.
+
+    Attributes:
+        decimal: Before the decimals, `.` or `,`.
+        thousands: Between groups of three digits, one of GROUPING; none if empty.
+        percent: Whether a % may follow, which divides by a hundred.
+        currencies: Signs or words that may stand before or after the amount.
+        accounting: Whether parentheses around an amount make it negative.
+    """
+
+    decimal: str
+    thousands: str
+    percent: bool
+    currencies: tuple[str, ...]
+    accounting: bool
+
+    @property
+    def pattern(self) -> str:
+        """Matches the whole of a text that is such a number."""
+        point = re.escape(self.decimal)
+        whole = "[0-9]+"
+        if self.thousands:
+            whole = f"(?:[0-9]{{1,3}}(?:[{GROUPING[self.thousands]}][0-9]{{3}})+|[0-9]+)"
+        amount = f"(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)" + (f"(?:{_GAP}%)?" if self.percent else "")
+        before = after = ""
+        if self.currencies:
+            signs = "|".join(re.escape(sign) for sign in sorted(self.currencies, key=len, reverse=True))
+            before, after = f"(?:(?:{signs}){_GAP})?", f"{_GAP}(?:{signs})"
+        forms = [f"(?:[+-]{_GAP})?{before}{amount}"]
+        if self.currencies:
+            forms += [f"{before}[+-]?{amount}", f"(?:[+-]{_GAP})?{amount}{after}"]
+        if self.accounting:
+            forms.append(f"\\({before}{amount}\\)")
+            if self.currencies:
+                forms += [f"{before}\\({amount}\\)", f"\\({amount}{after}\\)", f"\\({amount}\\){after}"]
+        return f"^{BLANKS}(?:{'|'.join(forms)}){BLANKS}$"
 
 
 class FormatProblem(ValueError):  # noqa: N818 - it is no error of its own, only the message for one
     """A date format is not usable; the message says why."""
 
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _DIRECTIVES: dict[str, tuple[str, str]] = {
     "%Y": ("year", _YEAR),
     "%m": ("month", "[0-9]{2}"),
@@ -125,7 +190,18 @@ _DIRECTIVES: dict[str, tuple[str, str]] = {
     "%M": ("minute", "[0-5][0-9]"),
     "%S": ("second", "[0-5][0-9]"),
     "%f": ("fraction", "[0-9]{1,6}"),
+    "%y": ("year", "[0-9]{2}"),
+    "%b": ("month", f"(?i:{'|'.join(name[:3] for name in _MONTHS)})"),
+    "%B": ("month", f"(?i:{'|'.join(_MONTHS)})"),
+    "%I": ("hour", "0[1-9]|1[0-2]"),
+    "%-I": ("hour", "0?[1-9]|1[0-2]"),
+    "%p": ("half", "[AaPp][Mm]"),
 }
+_CLOSED_DIRECTIVES = ("%y", "%b", "%B", "%I", "%-I", "%p")
+"""Those whose text is no part of an ISO text, so that the database reads them by a format in its turn."""
+_ISO_DIRECTIVES = {
+    "year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S", "fraction": "%f",
+}  # fmt: skip
 _FORMAT_PIECE = re.compile(r"%-?.|[^%]|%", re.DOTALL)
 
 
@@ -136,10 +212,12 @@ class DateFormat:
     Attributes:
         pattern: Matches the whole text, with a group a part.
         iso: What to put the groups together to, as a replacement text: `\3-\1-\2`.
+        strptime: The format of the text that is put together, where it is not ISO 8601.
     """
 
     pattern: str
     iso: str
+    strptime: str | None = None
 
 
 @lru_cache(maxsize=1024)
@@ -148,13 +226,15 @@ def date_format(text: str, value_type: ValueType) -> DateFormat:
 
     Args:
         text: The format. Directives: %Y %m %d %H %M %S %f, with %-m %-d %-H for one or two digits, and %%.
-            All have a fixed width otherwise, and letters and blanks stand for themselves.
+            All have a fixed width otherwise, and letters and blanks stand for themselves. Beside these %y (69 to
+            99 are of 1900, 00 to 68 of 2000), %b and %B (English months, short and whole, in any case), and %I or
+            %-I (1 to 12) with %p (AM or PM, in any case).
         value_type: DATE, TIMESTAMP, INSTANT (read as UTC) or TIME; says which parts are needed.
 
     Raises:
         FormatProblem: A directive is unknown, comes twice, is missing or does not belong there.
     """
-    pattern, groups = [], dict[str, int]()
+    pattern, groups, closed = [], dict[str, int](), dict[str, str]()
     for piece in _FORMAT_PIECE.findall(text):
         if piece == "%%":
             pattern.append("%")
@@ -164,19 +244,13 @@ def date_format(text: str, value_type: ValueType) -> DateFormat:
                 raise FormatProblem(f"{piece} gives the {part} a second time")
             groups[part] = len(groups) + 1
             pattern.append(f"({digits})")
+            if piece in _CLOSED_DIRECTIVES:
+                closed[part] = piece.replace("-", "")
         elif piece.startswith("%"):
             raise FormatProblem(f"{piece} is not known here; use {' '.join(_DIRECTIVES)} or %%")
         else:
             pattern.append(re.escape(piece))
-    date = ["year", "month", "day"] if value_type is not ValueType.TIME else []
-    clock = ["hour", "minute"] if value_type is not ValueType.DATE else []
-    optional = ["second", "fraction"] if clock else []
-    if missing := [part for part in date + clock if part not in groups]:
-        raise FormatProblem(f"the format says nothing of the {' and the '.join(missing)}")
-    if surplus := [part for part in groups if part not in date + clock + optional]:
-        raise FormatProblem(f"a {value_type.value} has no {' and no '.join(surplus)}")
-    if "fraction" in groups and "second" not in groups:
-        raise FormatProblem("%f needs %S")
+    date, clock = _check_parts(groups, closed, value_type)
     iso = "-".join(f"\\{groups[part]}" for part in date)
     if clock:
         iso += (" " if date else "") + ":".join(
@@ -184,7 +258,32 @@ def date_format(text: str, value_type: ValueType) -> DateFormat:
         )
     if "fraction" in groups:
         iso += f".\\{groups['fraction']}"
-    return DateFormat(f"^{BLANKS}{''.join(pattern)}{BLANKS}$", iso)
+    if closed:
+        directives = {**_ISO_DIRECTIVES, **closed}
+        named = {str(group): directives[part] for part, group in groups.items()}
+        iso += f" \\{groups['half']}" if "half" in groups else ""
+        strptime = re.sub(r"\\([0-9])", lambda group: named[group[1]], iso)
+    else:
+        strptime = None
+    return DateFormat(f"^{BLANKS}{''.join(pattern)}{BLANKS}$", iso, strptime)
+
+
+def _check_parts(
+    groups: Mapping[str, int], closed: Mapping[str, str], value_type: ValueType
+) -> tuple[list[str], list[str]]:
+    """The parts of a date and of a time that a type needs, if a format has just those."""
+    date = ["year", "month", "day"] if value_type is not ValueType.TIME else []
+    clock = ["hour", "minute"] if value_type is not ValueType.DATE else []
+    optional = ["second", "fraction", "half"] if clock else []
+    if missing := [part for part in date + clock if part not in groups]:
+        raise FormatProblem(f"the format says nothing of the {' and the '.join(missing)}")
+    if surplus := [part for part in groups if part not in date + clock + optional]:
+        raise FormatProblem(f"a {value_type.value} has no {' and no '.join(surplus)}")
+    if "fraction" in groups and "second" not in groups:
+        raise FormatProblem("%f needs %S")
+    if ("half" in groups) != ("hour" in closed):
+        raise FormatProblem("%I needs %p, and %p needs %I")
+    return date, clock
 
 
 def is_value(text: str, value_type: ValueType) -> bool:

@@ -6,17 +6,25 @@ It shares no code with the engine: casts are written out in plain Python, and wh
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
+import unicodedata
+import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
+from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError, validators
 
 BLANKS = " \t\n\r\v\f"
 ABSENT = object()
+MISSED = object()
+"""A lookup or a pattern without a match, where the default takes its place."""
 ERROR_OF_KEYWORD = {
     "enum": "enum",
     "const": "enum",
@@ -27,8 +35,16 @@ ERROR_OF_KEYWORD = {
     "exclusiveMinimum": "range",
     "maximum": "range",
     "exclusiveMaximum": "range",
+    "multipleOf": "range",
     "format": "format",
 }
+SPACES = (
+    "\t\n\v\f\r \u00a0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+GAPS = " \u00a0\u202f"
+GROUPING = {",": ",", ".": ".", " ": GAPS, "'": "'\u2019", "_": "_", "": ""}
 TEMPORAL = {"date", "date-time", "date-time-local", "time-local"}
 ERROR_OF_CAST = dict.fromkeys(TEMPORAL, "format")
 
@@ -58,13 +74,38 @@ def is_uuid(value: str) -> bool:
     )
 
 
+@checker.checks("ipv4", ValueError)
+def is_ipv4(value: str) -> bool:
+    return bool(ipaddress.IPv4Address(value))
+
+
+@checker.checks("time", ValueError)
+def is_time(value: str) -> bool:
+    match = re.fullmatch(r"([0-9:]{8})(?:\.[0-9]+)?(?:Z|[+-]([0-9:]{5}))", value)
+    return match is not None and all(_time(clock) is not None for clock in match.groups("00:00"))
+
+
+def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Any:
+    multiple, value = Fraction(str(step)), Fraction(instance)
+    nearest = round(value / multiple) * multiple
+    units = abs(nearest * multiple.denominator)
+    if isinstance(instance, int):
+        holds = nearest == value
+    elif units < 2**53:
+        holds = float(nearest) == instance
+    else:
+        holds = multiple.numerator == 1 or value % multiple.numerator == 0
+    if not holds:
+        yield ValidationError("multipleOf")
+
+
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Any:
     python = re.sub(r"(?<!\\)\$", r"\\Z", pattern)  # in Python alone, $ also matches before a last line break
     if not re.search(python, instance, re.ASCII):
         yield ValidationError("pattern")
 
 
-Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})
+Validator = validators.extend(Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of})
 
 
 def value_type(schema: dict[str, Any]) -> str:
@@ -189,6 +230,7 @@ class Reference:
         self.properties: dict[str, dict[str, Any]] = document["target_schema"]["properties"]
         self.required = document["target_schema"].get("required", [])
         self.mapper = document["mapper"]
+        self.rules = document.get("rules", [])
         self.null_values = document.get("source", {}).get("null_values", [""])
         self.key = [name for name, schema in self.properties.items() if schema.get("isPrimaryKey")]
         self.validators = {
@@ -221,6 +263,12 @@ class Reference:
                     for kind, count in state.errors.items()
                 }
             )
+            for rule in self.rules:
+                names = rule_fields(rule["rule"])
+                if all(states[name].value is not None for name in names) and not self.holds(
+                    rule["rule"], states
+                ):
+                    errors[", ".join(rule.get("fields", names)), "range"] += 1
             if self.key and all(states[name].value is not None for name in self.key):
                 key = tuple((type(states[name].value), states[name].value) for name in self.key)
                 if key in seen:
@@ -255,7 +303,11 @@ class Reference:
             state.blocked_or_failed = True
             state.errors[str(failed)] += 1
             return state
-        if kind not in TEMPORAL:
+        if kind in TEMPORAL:
+            for options in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
+                if options is not None and state.value not in [cast(text, kind) for text in options]:
+                    state.errors["enum"] += 1
+        else:
             for error in self.validators[name].iter_errors(state.value):
                 state.errors[ERROR_OF_KEYWORD[str(error.validator or "pattern")]] += 1
         return state
@@ -293,30 +345,74 @@ class Reference:
             self.read(ref, record, states)
         values = [self.read(ref, record, states) for ref in refs]
         result = self.compute(entry, values, kind)
-        if any(value is ABSENT for value in values) and entry.get("default") is not None:
+        missed = result is MISSED
+        if missed:
+            result = ABSENT
+        for step in entry.get("steps", []):
+            result = ABSENT if result is ABSENT else text_step(render(result), step)
+        if "empty_to_null" in entry.get("steps", []) or {"coalesce", "aggregate", "split"} & entry.keys():
+            absent = result is ABSENT
+        else:
+            absent = missed or any(value is ABSENT for value in values)
+        if absent and entry.get("default") is not None:
             default = scalar_text(entry["default"])
-            op_type = {
-                "date": "date",
-                "datetime": "date-time-local",
-                "time": "time-local",
-                "expression": "number",
-            }
-            for operation, result_kind in op_type.items():
-                if operation in entry:
-                    with_zone = (
-                        operation == "datetime" and "from" in entry["datetime"] and kind == "date-time"
-                    )
-                    return cast(default, "date-time" if with_zone else result_kind)
-            return default
+            return default if entry.get("steps") else cast(default, self.result_kind(entry, kind))
         return result
+
+    def result_kind(self, entry: dict[str, Any], kind: str) -> str:
+        """What an operation gives for a field of some kind."""
+        if "datetime" in entry:
+            return "date-time" if "from" in entry["datetime"] and kind == "date-time" else "date-time-local"
+        if "number" in entry:
+            return "string" if kind == "integer" and not entry["number"].get("percent") else "number"
+        if "aggregate" in entry and entry["aggregate"]["function"] in ("sum", "min", "max"):
+            return kind
+        if "coalesce" in entry:
+            kinds = {self.ref_kind(ref) for ref in entry["coalesce"]}
+            return kinds.pop() if len(kinds) == 1 else "string"
+        kinds_of_operations = {
+            "date": "date",
+            "time": "time-local",
+            "expression": "number",
+            "boolean": "boolean",
+        }
+        return next(
+            (found for operation, found in kinds_of_operations.items() if operation in entry), "string"
+        )
+
+    def ref_kind(self, ref: Any) -> str:
+        return (
+            value_type(self.properties[ref["target"]])
+            if isinstance(ref, dict) and "target" in ref
+            else "string"
+        )
+
+    def holds(self, rule: str, states: dict[str, State]) -> bool:
+        # The rules of the tests are Python too, but for the quoted names and the sign of equality.
+        names = {f"x{index}": states[name].value for index, name in enumerate(rule_fields(rule))}
+        if {type(value) for value in names.values()} == {int, float}:
+            names = {name: float(value) for name, value in names.items()}
+        python = re.sub("(?<![<>!])=", "==", rule)
+        for index, name in enumerate(rule_fields(rule)):
+            quoted = '"' + name.replace('"', '""') + '"'
+            python = python.replace(quoted, f"x{index}")
+        return bool(eval(python, {}, names))
 
     def refs(self, entry: dict[str, Any]) -> list[Any]:
         if "extract" in entry:
             return [entry["extract"]]
         if "lookup" in entry:
             return [entry["lookup"]["from"]]
-        if "concat" in entry:
-            return [part for part in entry["concat"] if not (isinstance(part, dict) and "text" in part)]
+        for parts in (entry.get("concat"), entry.get("coalesce"), entry.get("uuid", {}).get("of")):
+            if parts:
+                return [part for part in parts if not (isinstance(part, dict) and "text" in part)]
+        if "template" in entry:
+            return re.findall(r"\{([^{}]+)\}", entry["template"])
+        if "aggregate" in entry:
+            return list(entry["aggregate"]["of"])
+        for operation in ("split", "regex", "number", "boolean"):
+            if operation in entry:
+                return [entry[operation]["from"]]
         if "expression" in entry:
             quoted = re.findall(r'"((?:[^"]|"")+)"', entry["expression"])
             return [name.replace('""', '"') for name in dict.fromkeys(quoted)]
@@ -339,7 +435,7 @@ class Reference:
                 miss = spec.get("on_miss", "reject")
                 if miss == "reject":
                     raise OperationError("lookup")
-                return scalar_text(entry["default"]) if miss == "default" else ABSENT
+                return MISSED if miss == "default" else ABSENT
             return found
         if "concat" in entry:
             left = iter(values)
@@ -348,13 +444,98 @@ class Reference:
                 for part in entry["concat"]
             ]
             return ABSENT if absent else entry.get("separator", "").join(map(render, texts))
+        if "template" in entry:
+            found = iter(values)
+            return ABSENT if absent else re.sub(r"\{[^{}]+\}", lambda _: str(next(found)), entry["template"])
+        if "coalesce" in entry:
+            return self.coalesce(entry, values, kind)
+        if "aggregate" in entry:
+            return self.aggregate(entry["aggregate"], values, kind)
+        if "uuid" in entry:
+            return ABSENT if absent else self.uuid(entry["uuid"], values)
+        for operation in ("split", "regex", "number", "boolean"):
+            if operation in entry:
+                return (
+                    ABSENT if absent else getattr(self, operation)(entry[operation], render(values[0]), kind)
+                )
         if "expression" in entry:
             return self.arithmetic(entry["expression"], self.refs(entry), values)
         operation = next(operation for operation in ("date", "datetime", "time") if operation in entry)
         spec = entry[operation]
         if "from" in spec:
-            return ABSENT if absent else self.by_formats(render(values[0]), spec["formats"], operation, kind)
+            return ABSENT if absent else self.by_formats(render(values[0]), spec, operation, kind)
         return self.by_parts(operation, spec, values)
+
+    def coalesce(self, entry: dict[str, Any], values: list[Any], kind: str) -> Any:
+        left = iter(values)
+        typed = self.result_kind(entry, kind) != "string"
+        for part in entry["coalesce"]:
+            value = part["text"] if isinstance(part, dict) and "text" in part else next(left)
+            if value is not ABSENT:
+                return value if typed else render(value)
+        return ABSENT
+
+    def aggregate(self, spec: dict[str, Any], values: list[Any], kind: str) -> Any:
+        present = [value for value in values if value is not ABSENT]
+        if spec["function"] == "count":
+            return len(present)
+        if spec["function"] == "join":
+            return spec.get("separator", "").join(map(render, present)) if present else ABSENT
+        typed = [self.as_type(value, kind) for value in present]
+        if not typed:
+            return ABSENT
+        if spec["function"] != "sum":
+            return (min if spec["function"] == "min" else max)(typed)
+        total = typed[0] - typed[0]
+        for value in typed:
+            total += value
+        if not -(2**63) <= total < 2**63 if kind == "integer" else not math.isfinite(total):
+            raise OperationError("type")
+        return total
+
+    @staticmethod
+    def uuid(spec: dict[str, Any], values: list[Any]) -> str:
+        left = iter(values)
+        texts = [
+            part["text"] if isinstance(part, dict) and "text" in part else render(next(left))
+            for part in spec["of"]
+        ]
+        name = texts[0] if len(texts) == 1 else "".join(f"{len(text)}:{text}" for text in texts)
+        namespace = spec.get("namespace", uuid.uuid5(uuid.NAMESPACE_DNS, "lume-dagster"))
+        return str(uuid.uuid5(uuid.UUID(str(namespace)), name))
+
+    @staticmethod
+    def split(spec: dict[str, Any], text: str, kind: str) -> Any:
+        pieces, part = text.split(spec["by"]), spec["part"]
+        index = part - 1 if part > 0 else len(pieces) + part
+        return pieces[index] if 0 <= index < len(pieces) else ABSENT
+
+    @staticmethod
+    def regex(spec: dict[str, Any], text: str, kind: str) -> Any:
+        match = re.search(re.sub(r"(?<!\\)\$", r"\\Z", spec["pattern"]), text, re.ASCII)
+        if match:
+            return match[spec.get("group", 1)] or ""
+        miss = spec.get("on_miss", "reject")
+        if miss == "reject":
+            raise OperationError("pattern")
+        return MISSED if miss == "default" else ABSENT
+
+    @staticmethod
+    def boolean(spec: dict[str, Any], text: str, kind: str) -> bool:
+        word = simple_lower(text.strip(BLANKS))
+        for value, words in ((True, spec["true"]), (False, spec["false"])):
+            if word in map(simple_lower, words):
+                return value
+        raise OperationError("type")
+
+    @staticmethod
+    def number(spec: dict[str, Any], text: str, kind: str) -> Any:
+        written = people_number(text.strip(BLANKS), spec)
+        if written is None:
+            raise OperationError("type")
+        if kind == "integer" and not spec.get("percent"):
+            return written
+        return cast(written, "number")
 
     def arithmetic(self, expression: str, columns: list[str], values: list[Any]) -> Any:
         numbers = [value if value is ABSENT else cast(value, "number") for value in values]
@@ -374,7 +555,8 @@ class Reference:
             raise OperationError("type")
         return result
 
-    def by_formats(self, text: str, formats: list[str], operation: str, kind: str) -> Any:
+    def by_formats(self, text: str, spec: dict[str, Any], operation: str, kind: str) -> Any:
+        formats = spec["formats"]
         for written in formats:
             try:
                 moment = strict_strptime(text.strip(BLANKS), written)
@@ -384,6 +566,8 @@ class Reference:
                 return moment.date()
             if operation == "time":
                 return moment.time()
+            if "time_zone" in spec:
+                return at_zone(moment, ZoneInfo(spec["time_zone"]))
             return moment.replace(tzinfo=timezone.utc) if kind == "date-time" else moment
         raise OperationError("format")
 
@@ -444,15 +628,135 @@ def round_half_up(value: float, decimals: int = 0) -> float:
     return rounded / 10.0**decimals
 
 
+def at_zone(local: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant at which a zone's clocks show a time."""
+    try:
+        instant = local.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
+        if instant.astimezone(zone).replace(tzinfo=None) == local:
+            return instant
+    except OverflowError:
+        pass
+    raise OperationError("format")
+
+
+def rule_fields(rule: str) -> list[str]:
+    return [name.replace('""', '"') for name in dict.fromkeys(re.findall(r'"((?:[^"]|"")+)"', rule))]
+
+
+def simple_upper(text: str) -> str:
+    """One character for each; the letters that Python would write as two have one of their own."""
+    special = {"\u00df": "\u1e9e"}
+    return "".join(
+        special.get(c, c.upper() if len(c.upper()) == 1 else c.title() if len(c.title()) == 1 else c)
+        for c in text
+    )
+
+
+def simple_lower(text: str) -> str:
+    return "".join("i" if c == "\u0130" else c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def without_marks(text: str) -> str:
+    apart = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in apart if not unicodedata.category(c).startswith("M"))
+    )
+
+
+def text_step(text: str, step: Any) -> Any:
+    if isinstance(step, dict):
+        if "replace" in step:
+            return text.replace(*step["replace"])
+        if "truncate" in step:
+            return text[: step["truncate"]]
+        spec = step["pad"]
+        fill = spec.get("with", " ") * (spec["width"] - len(text))
+        return text + fill if spec.get("side") == "right" else fill + text
+    if step == "empty_to_null":
+        return text or ABSENT
+    if step == "collapse_spaces":
+        return re.sub(f"[{SPACES}]+", " ", text)
+    steps = {"trim": lambda t: t.strip(SPACES), "upper": simple_upper, "lower": simple_lower}
+    return steps.get(step, without_marks)(text)
+
+
+def people_number(text: str, spec: dict[str, Any]) -> str | None:
+    """The plain text of a number as people write it."""
+    for negative, rest in number_forms(text, spec):
+        if (amount := plain_amount(rest, spec)) is not None:
+            return ("-" if negative else "") + amount
+    return None
+
+
+def number_forms(text: str, spec: dict[str, Any]) -> Iterator[tuple[bool, str]]:
+    """What may be the amount, and whether the rest makes it negative."""
+    signs = spec.get("currency", [])
+
+    def after_sign(t: str, gaps: str) -> tuple[bool, str]:
+        if t[:1] not in ("+", "-"):
+            return False, t
+        return t[0] == "-", t[2:] if t[1:2] and t[1] in gaps else t[1:]
+
+    def without_lead(t: str) -> Iterator[str]:
+        yield t
+        for sign in signs:
+            if t.startswith(sign):
+                rest = t[len(sign) :]
+                yield rest
+                if rest[:1] and rest[0] in GAPS:
+                    yield rest[1:]
+
+    def without_tail(t: str) -> Iterator[str]:
+        for sign in signs:
+            if t.endswith(sign):
+                rest = t[: -len(sign)]
+                yield rest
+                if rest[-1:] and rest[-1] in GAPS:
+                    yield rest[:-1]
+
+    negative, rest = after_sign(text, GAPS)
+    for amount in (*without_lead(rest), *without_tail(rest)):
+        yield negative, amount
+    for rest in without_lead(text) if signs else ():
+        yield after_sign(rest, "")
+    if spec.get("negatives") == "accounting":
+        for rest in (*without_lead(text), *without_tail(text)):
+            if rest.startswith("(") and rest.endswith(")"):
+                yield True, rest[1:-1]
+        if text.startswith("(") and text.endswith(")"):
+            for amount in (*without_lead(text[1:-1]), *without_tail(text[1:-1])):
+                yield True, amount
+
+
+def plain_amount(text: str, spec: dict[str, Any]) -> str | None:
+    percent = ""
+    if spec.get("percent") and text.endswith("%"):
+        text, percent = text[:-1], "e-2"
+        text = text[:-1] if text[-1:] and text[-1] in GAPS else text
+    whole, point, decimals = text.partition(spec.get("decimal", "."))
+    groups = re.split(f"[{GROUPING[spec['thousands']]}]", whole) if spec.get("thousands") else [whole]
+    digits = "".join(groups)
+    if (
+        not (digits + decimals).isascii()
+        or not (digits + decimals).isdigit()
+        or (not digits and len(groups) > 1)
+    ):
+        return None
+    if len(groups) > 1 and (not 1 <= len(groups[0]) <= 3 or any(len(group) != 3 for group in groups[1:])):
+        return None
+    return digits + ("." if point else "") + decimals + percent
+
+
 def strict_strptime(text: str, written: str) -> datetime:
     """strptime with fixed widths and ASCII digits only."""
-    widths = {"Y": "4", "m": "2", "d": "2", "H": "2", "M": "2", "S": "2", "f": "1,6"}
-    form = re.sub(
-        r"%(-?)(.)|([^%])",
-        lambda m: re.escape(m[3]) if m[3] else ("([0-9]{1,2})" if m[1] else f"([0-9]{{{widths[m[2]]}}})"),
-        written,
-        flags=re.DOTALL,
-    )
-    if not re.fullmatch(form, text):
+    widths = {"Y": "4", "m": "2", "d": "2", "H": "2", "M": "2", "S": "2", "f": "1,6", "y": "2", "I": "2"}
+    words = {"b": "[A-Za-z]{3}", "B": "[A-Za-z]{3,}", "p": "[AaPp][Mm]"}
+
+    def piece(match: re.Match[str]) -> str:
+        if match[3]:
+            return re.escape(match[3])
+        return words.get(match[2]) or ("([0-9]{1,2})" if match[1] else f"([0-9]{{{widths[match[2]]}}})")
+
+    if not re.fullmatch(re.sub(r"%(-?)(.)|([^%])", piece, written, flags=re.DOTALL), text):
         raise ValueError
     return datetime.strptime(text, written.replace("%-", "%"))  # noqa: DTZ007

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lume_dagster.engine import Engine, EngineSettings, parse_flow
-from tests.engine.reference import Reference, value_type
+from tests.engine.reference import TEMPORAL, Reference, value_type
 
 WORDS = [
     "a", "UA", "ua", "NA", "n/a", "null", "None", "true", "FALSE", "1", "0", "-1", "+7", "007", "12.", "12.00", "12.5",
@@ -36,6 +36,15 @@ WORDS = [
     "123e4567e89b12d3a456426614174000", "<b>x</b>", "'; DROP TABLE x; --", 'say "hi"', '"', "a,b", "a;b", "line\nbreak",
     "cr\rhere", "both\r\nhere", "tab\there", "nul\0l", "\u00e9", "e\u0301", "\U0001f469\u200d\U0001f467", "\u2028",
     "ABC", "abc", "AB", "ABCD", "ABC\n", "\ufeffx", "x" * 300,
+    "1.234,5", "1,234.5", "1.234", "12.345.678", "(5)", "(1.000,5 \u20ac)", "\u20ac 5", "5\u00a0EUR",
+    "-\u20ac7", "\u20ac+7", "12 %",
+    "12.5%", "5 \u20ac", "(\u20ac 5)", "\u20ac(5)", "\u20ac (\u20ac 5)",
+    "(5 \u20ac) \u20ac", "1'000", "yes", "YES ", "No", "\u00c4", "\u00e4",
+    "03-Feb-13", "29-FEB-68", "31-dec-69",
+    "30-feb-13", "February 3, 2013", "1:05 PM", "12:00 am", "13:00 PM", "2013-03-31T02:30", "2013-10-27T02:30",
+    "2013-03-31T02:30:00.5", "2011-12-30T12:00", "0001-01-01T00:00", "9999-12-31T23:59", "a-b-c", "-a-",
+    "--", "a::b", "\u00df\u0130 \u00c5", "  a  b ",
+    "127.0.0.1", "256.1.1.1", "10:00:00Z", "10:00:00.5+05:30", "10:00:60Z", "0.3", "0.35", "1e16", "4.35",
 ]  # fmt: skip
 NUMBERS = [
     "0",
@@ -71,9 +80,16 @@ COLUMN_NAMES = [
     "errors",
 ]
 FIELD_NAMES = ["id", "v0", "Order", "row_number", 'we"ird', "\u00fc", "select", "a b", "errors"]
-FORMATS = ["%Y-%m-%d", "%d/%m/%Y", "%-d/%-m/%Y"]
+FORMATS = ["%Y-%m-%d", "%d/%m/%Y", "%-d/%-m/%Y", "%d-%b-%y", "%B %-d, %Y"]
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
+STEPS = [
+    "trim", "upper", "lower", "collapse_spaces", "strip_accents", "empty_to_null",
+    {"replace": ["a", "bb"]}, {"replace": ["-", ""]},
+    {"pad": {"width": 6, "with": "0"}}, {"pad": {"width": 4, "with": "\U0001f469", "side": "right"}}, {"truncate": 2},
+]  # fmt: skip
+CAPTURES = [("([0-9]+)-?([0-9]*)", 2), ("^([A-Z]{2})(x)?$", 2), ("(?:a|b)+", 0), ("(\\w)\\W(\\w)", 2)]
 MOMENT_FORMATS = ["%Y%m%d %H%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f"]
-TIME_FORMATS = ["%H:%M", "%-H:%M", "%H:%M:%S.%f"]
+TIME_FORMATS = ["%H:%M", "%-H:%M", "%H:%M:%S.%f", "%-I:%M %p"]
 PATTERNS = ["^[A-Z]{3}$", "[0-9]", "^a|b$", "^.{2,5}$", "\\d\\d", "^\\w+$", "^(?:UA|NA)$", "-"]
 
 cells = st.one_of(
@@ -129,7 +145,7 @@ def properties(draw: st.DrawFn) -> dict[str, Any]:
                 st.lists(st.sampled_from(WORDS).filter(lambda t: "\0" not in t), min_size=1, max_size=40)
             )
         if draw(st.integers(0, 3)) == 0:
-            schema["format"] = draw(st.sampled_from(["email", "uuid"]))
+            schema["format"] = draw(st.sampled_from(["email", "uuid", "ipv4", "time"]))
     if kind in ("integer", "number"):
         limits = st.one_of(
             st.integers(-30, 30), st.floats(-30, 30, allow_nan=False), st.sampled_from([2**53 + 1, 2**63 - 1])
@@ -141,6 +157,12 @@ def properties(draw: st.DrawFn) -> dict[str, Any]:
             schema["enum"] = draw(st.lists(st.integers(-3, 30), min_size=1, max_size=40))
         if draw(st.integers(0, 5)) == 0:
             schema["const"] = draw(st.integers(0, 3))
+        if draw(st.integers(0, 3)) == 0:
+            schema["multipleOf"] = draw(st.sampled_from([1, 2, 5, 0.5, 0.1, 0.01, 1.5, 1e3]))
+    if kind in TEMPORAL and draw(st.integers(0, 3)) == 0:
+        schema["enum"] = draw(
+            st.lists(st.sampled_from(DEFAULTS[kind] + TEMPORAL_OPTIONS[kind]), min_size=1, max_size=40)
+        )
     if kind == "boolean" and draw(maybe):
         schema["enum"] = [True]
     return schema
@@ -155,6 +177,14 @@ DEFAULTS = {
     "date-time": ["2013-01-01T00:00:00Z", "2013-01-01T05:00:00.5+02:00"],
     "date-time-local": ["2013-01-01T00:00:00"],
     "time-local": ["10:00"],
+}
+
+
+TEMPORAL_OPTIONS = {
+    "date": ["2013-02-03", "2012-02-29"],
+    "date-time": ["2013-02-03T10:00:00Z", "2013-03-31T00:30:00+02:00"],
+    "date-time-local": ["2013-02-03T10:00", "2013-10-27 02:30:00.000"],
+    "time-local": ["10:00:00.5", "05:17"],
 }
 
 
@@ -179,15 +209,27 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
     sources = (
         st.one_of(column, st.sampled_from(sorted(close)).map(lambda n: {"target": n})) if close else column
     )
-    operations = ["extract", "extract", "lookup", "concat", "constant"]
+    operations = [
+        "extract",
+        "extract",
+        "lookup",
+        "concat",
+        "constant",
+        "coalesce",
+        "template",
+        "split",
+        "regex",
+        "aggregate",
+    ]
     operations += {
         "date": ["date"],
         "date-time": ["datetime"],
         "date-time-local": ["datetime"] * 3,
         "time-local": ["time"],
-        "string": ["date", "datetime", "time", "expression"],
-        "integer": ["expression"],
-        "number": ["expression"],
+        "string": ["date", "datetime", "time", "expression", "number", "boolean", "uuid"],
+        "integer": ["expression", "number"],
+        "number": ["expression", "number", "number"],
+        "boolean": ["boolean", "boolean"],
     }.get(kind, [])
     operation = draw(st.sampled_from(operations))
     values = [text for text in map(str, DEFAULTS[kind]) if kind != "boolean"] or ["true"]
@@ -210,6 +252,77 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
             "concat": draw(st.lists(part, min_size=1, max_size=4)),
             "separator": draw(st.sampled_from(["", "-", "'"])),
         }
+    elif operation == "coalesce":
+        entry = {"coalesce": draw(st.lists(texts, min_size=1, max_size=3))}
+        types = {earlier[ref["target"]] if isinstance(ref, dict) else "string" for ref in entry["coalesce"]}
+        alone = types.pop() if len(types) == 1 else "string"
+        close_types = {("integer", "number"), ("number", "integer"), ("date-time-local", "date-time")}
+        if alone not in ("string", kind) and kind != "string" and (alone, kind) not in close_types:
+            entry["coalesce"].insert(0, columns[0])
+            alone = "string"
+        if draw(st.integers(0, 3)) == 0:
+            entry["coalesce"].append({"text": draw(st.sampled_from(values))})
+            alone = "string"
+        op_kind = alone if alone != "string" else kind
+    elif operation == "template":
+        names = [name for name in columns if name]
+        pieces = (
+            draw(st.lists(st.sampled_from([f"{{{name}}}" for name in names] + ["-", "'"]), max_size=3))
+            if names
+            else []
+        )
+        if not any(piece.startswith("{") for piece in pieces):
+            return {"constant": None}
+        entry = {"template": "".join(pieces)}
+    elif operation == "split":
+        by, part = draw(st.sampled_from(["-", "::", " ", "/", "a"])), draw(st.sampled_from([1, 2, 3, -1, -2]))
+        entry = {"split": {"from": draw(texts), "by": by, "part": part}}
+    elif operation == "regex":
+        pattern, groups = draw(st.sampled_from(CAPTURES))
+        entry = {"regex": {"from": draw(texts), "pattern": pattern, "group": draw(st.integers(0, groups))}}
+        entry["regex"]["on_miss"] = draw(st.sampled_from(["reject", "null", "default"]))
+        if entry["regex"]["on_miss"] == "default":
+            entry["default"] = draw(st.sampled_from(DEFAULTS[kind]))
+    elif operation == "aggregate":
+        functions = {
+            "integer": ["sum", "min", "max", "count"],
+            "number": ["sum", "min", "max"],
+            "boolean": ["join"],
+        }
+        function = draw(
+            st.sampled_from(
+                functions.get(kind, ["join", "count"] if kind == "string" else ["min", "max", "join"])
+            )
+        )
+        refs = draw(st.lists(sources if function in ("sum", "min", "max") else texts, min_size=1, max_size=4))
+        entry = {"aggregate": {"of": refs, "function": function}}
+        if function == "join":
+            entry["aggregate"]["separator"] = draw(st.sampled_from(["", ", "]))
+        if function == "count":
+            return entry
+    elif operation == "uuid":
+        entry = {
+            "uuid": {
+                "of": [draw(texts), *draw(st.lists(st.one_of(texts, st.just({"text": "x"})), max_size=2))]
+            }
+        }
+    elif operation == "boolean":
+        entry = {
+            "boolean": {"from": draw(texts), "true": ["Yes", "1", "\u00c4"], "false": ["no", "FALSE", "0"]}
+        }
+        op_kind = "boolean"
+    elif operation == "number":
+        style = st.sampled_from(
+            [
+                {},
+                {"decimal": ",", "thousands": ".", "currency": ["\u20ac", "EUR"], "negatives": "accounting"},
+                {"thousands": ",", "percent": True},
+                {"thousands": " ", "decimal": ",", "currency": ["\u20ac"]},
+                {"thousands": "'", "negatives": "accounting", "percent": True},
+            ]
+        )
+        entry = {"number": {"from": draw(texts), **draw(style)}}
+        op_kind = "integer" if kind == "integer" and not entry["number"].get("percent") else "number"
     elif operation == "expression":
         names = (
             ['"' + draw(column.filter(bool)).replace('"', '""') + '"' for _ in range(2)]
@@ -256,6 +369,8 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
             }
         }
         op_kind = kind if kind == "date-time" else "date-time-local"
+        if kind == "date-time" and draw(st.booleans()):
+            entry["datetime"]["time_zone"] = draw(st.sampled_from(ZONES))
     else:
         entry = {"datetime": {part: draw(parts) for part in ("year", "month", "day", "hhmm")}}
         moments = sorted(name for name, other in earlier.items() if other in ("date-time", "date-time-local"))
@@ -268,7 +383,29 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
         direct = entry.get("extract")
         if isinstance(direct, dict) and earlier[direct["target"]] not in (kind, "string"):
             del entry["default"]
+    text_result = operation in ("lookup", "concat", "template", "split", "regex") or kind == "string"
+    if text_result and draw(st.integers(0, 2)) == 0:
+        entry["steps"] = draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=3))
+        if "default" in entry:
+            entry["default"] = draw(st.sampled_from(DEFAULTS[kind]))
     return entry
+
+
+def comparable(kind: str, other: str) -> bool:
+    return kind != "boolean" and (kind == other or {kind, other} == {"integer", "number"})
+
+
+@st.composite
+def rules(draw: st.DrawFn, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    operators = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+    form = draw(st.sampled_from(["{} {} {}", "not ({} {} {})", "not {} {} {}"]))
+    left, right = draw(st.sampled_from(pairs))
+    quoted = ['"' + name.replace('"', '""') + '"' for name in (left, right)]
+    rule: dict[str, Any] = {"rule": form.format(quoted[0], draw(operators), quoted[1])}
+    if draw(st.booleans()):
+        rule["fields"] = [right]
+        rule["message"] = draw(st.sampled_from(["no", "it's"]))
+    return rule
 
 
 @st.composite
@@ -291,6 +428,9 @@ def flows(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
         "target_schema": {"type": "object", "properties": schemas, "required": required},
         "mapper": mapper,
     }
+    pairs = [(a, b) for a in names for b in names if comparable(earlier[a], earlier[b])]
+    if pairs and draw(st.booleans()):
+        document["rules"] = draw(st.lists(rules(pairs), min_size=1, max_size=2))
     if nulls is not None:
         document["source"] = {"null_values": nulls}
     return document, columns

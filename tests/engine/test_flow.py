@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from lume_dagster.engine import FlowError, flow_json_schema, load_flow, parse_flow
+from lume_dagster.engine import flow as flow_module
 
 FLOW = """\
 description: People.   # a comment
@@ -126,7 +128,7 @@ def test_a_changed_lookup_file_changes_the_fingerprint(flow_file: Path) -> None:
         ("isPrimaryKey: true", "enum: [a]", "/target_schema/properties/id/enum/0", "'a' is no integer"),
         ("isPrimaryKey: true", "minimum: 1e300", "/target_schema/properties/id/minimum", "64 bits"),
         ("x-sensitive: true", "pattern: '(?=a)'", "/target_schema/properties/name/pattern", "look-around"),
-        ("x-sensitive: true", "format: ipv4", "/target_schema/properties/name/format", "supported: date"),
+        ("x-sensitive: true", "format: ipv6", "/target_schema/properties/name/format", "supported: date"),
         ("    name: {", "    ID: {type: integer}\n    name: {", "/target_schema/properties/ID", "in case only"),
         ("    name: {", "    a.b: {type: integer}\n    name: {", "/target_schema/properties/a.b", "no dot"),
         ("type: object", "type: object\n  oneOf: []", "/target_schema/oneOf", "not supported"),
@@ -196,6 +198,13 @@ def test_the_example_follows_the_schema_for_editors() -> None:
     wrong["mapper"]["carrier"] = {"extrct": "carrier"}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema)
+
+
+def test_the_published_schema_is_the_current_one() -> None:
+    published = Path(flow_module.__file__).with_name("flow.schema.json")
+    assert json.loads(published.read_text()) == flow_json_schema(), (
+        "write it anew: json.dumps(flow_json_schema(), indent=2, ensure_ascii=False)"
+    )
 
 
 def test_a_document_that_is_no_mapping() -> None:
