@@ -26,6 +26,9 @@ from pydantic import Tag as PydanticTag
 TAG = "operation:"
 """Prefix of the union tags, so that they can be told from real keys in the place of an error."""
 
+DETECT = "detect"
+"""The encoding that is found out by reading the file."""
+
 Scalar = StrictStr | StrictBool | StrictInt | StrictFloat
 Formats = Annotated[
     list[StrictStr], Field(min_length=1, description="strptime formats, tried in this order.")
@@ -79,14 +82,15 @@ ConcatPart = Annotated[
 class SourceSpec(Part):
     """How to read a batch. All of it is optional."""
 
-    format: Literal["csv", "parquet"] | None = Field(
-        default=None, description="csv or parquet; taken from the file's extension if it is not given."
+    format: Literal["csv", "parquet", "jsonl", "json"] | None = Field(
+        default=None, description="How it is written; taken from the file's extension if it is not given."
     )
     delimiter: StrictStr = Field(
         default=",", description="The one character between two fields of a CSV line."
     )
     encoding: StrictStr = Field(
-        default="utf-8", description="The text encoding of a CSV file, by its Python name."
+        default="utf-8",
+        description="The text encoding of a CSV or JSON file, by its Python name; or detect.",
     )
     null_values: list[StrictStr] = Field(
         default=[""], description="Texts that mean that a value is absent, whether quoted or not."
@@ -109,12 +113,16 @@ class SourceSpec(Part):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
+        if value == DETECT:
+            return value
         try:
             info = codecs.lookup(value)
             codecs.getincrementaldecoder(value)
             "x".encode(value)
         except (LookupError, ValueError) as error:
-            raise ValueError(f"{value!r} is not a text encoding; examples: utf-8, latin-1, cp1252") from error
+            raise ValueError(
+                f"{value!r} is not a text encoding; examples: utf-8, latin-1, cp1252, detect"
+            ) from error
         return info.name
 
 
