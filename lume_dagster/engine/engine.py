@@ -13,6 +13,7 @@ from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.flow import FlowVersion
 from lume_dagster.engine.json_source import stage_json, stage_json_lines
 from lume_dagster.engine.parquet_source import stage_parquet
+from lume_dagster.engine.query_source import stage_query
 from lume_dagster.engine.results import read_page
 from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
 from lume_dagster.engine.transform import BatchResult, transform
@@ -66,7 +67,7 @@ class Engine:
 
         Args:
             flow: Says how the batch is written and which columns it must have.
-            source_path: The batch's file.
+            source_path: The batch's file, or what the flow's query binds.
             stage_dir: An existing directory for the stage.
             cancel: Stops the work when it is set.
 
@@ -76,12 +77,15 @@ class Engine:
             CancelledError: `cancel` is set.
         """
         check_cancel(cancel)
+        stage = stage_dir / STAGE_FILE
+        if flow.source.format == "query":
+            found = stage_query(source_path, flow.source, flow.source_columns, stage, cancel)
+            return StagedBatch(stage, *found)
         source_format = flow.source.format or _EXTENSIONS.get(suffix_of(source_path))
         if source_format is None:
             raise BatchError(
                 f"{source_path}: the format cannot be told from the name; set source.format: {' or '.join(_READERS)}"
             )
-        stage = stage_dir / STAGE_FILE
         info, missing, unexpected = _READERS[source_format](
             open_batch_file(source_path), flow.source, flow.source_columns, stage, cancel
         )
