@@ -14,7 +14,7 @@ from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "lume_dagster"
 FORBIDDEN = {
-    "engine": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette", "sqlalchemy"},
+    "engine": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette"},
     "service": {"lume_dagster.client", "dagster"},
     "client": {"lume_dagster.service", "lume_dagster.engine", "dagster"},
     ".": {"lume_dagster.service", "lume_dagster.engine"},

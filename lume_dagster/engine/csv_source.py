@@ -2,105 +2,26 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import secrets
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from lume_dagster.engine.batch_file import BatchFile
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError
-from lume_dagster.engine.stage import (
-    Cancel,
-    StageInfo,
-    StageWriter,
-    check_cancel,
-    compare_columns,
-    os_reason,
-    writing_stage,
-)
+from lume_dagster.engine.stage import Cancel, StageInfo, StageWriter, compare_columns, writing_stage
+from lume_dagster.engine.text_stream import Utf8Stream, encoding_of
 
 _BLOCK = 4 * 1024 * 1024
-_CHUNK = 1024 * 1024
 _MAX_HEADER = 1024 * 1024
-_BOM = codecs.BOM_UTF8
 _QUOTE, _LINE_BREAKS = ord('"'), b"\r\n"
 _OTHER_DELIMITERS = ";\t|,"
-
-
-class _Utf8Stream(io.RawIOBase):
-    """The bytes of a text file as UTF-8 without a byte order mark; knows where bytes are not what they should be."""
-
-    def __init__(self, file: BinaryIO, path: str, encoding: str, cancel: Cancel | None) -> None:
-        self._file = file
-        self._path = path
-        self._encoding = encoding
-        self._passes = encoding == "utf-8"
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
-        self._cancel = cancel
-        self._at_start = True
-        self._pending = False
-        self.lines = 0
-        self.bytes_read = 0
-
-    def chunk(self) -> bytes:
-        """The next piece; empty at the end.
-
-        Raises:
-            BatchError: Bytes that are no text in the encoding.
-            CancelledError: The caller's flag is set.
-        """
-        while True:
-            check_cancel(self._cancel)
-            try:
-                raw = self._file.read(_CHUNK)
-            except OSError as error:
-                raise BatchError(
-                    f"{self._path}: reading failed at byte offset {self.bytes_read}: {os_reason(error)}"
-                ) from error
-            text = self._decoded(raw)
-            self.bytes_read += len(raw)
-            if self._at_start and text:
-                self._at_start = False
-                text = text.removeprefix(_BOM)
-            if text or not raw:
-                self.lines += text.count(b"\n")
-                return text
-
-    def _decoded(self, raw: bytes) -> bytes:
-        if self._passes and not self._pending and raw.isascii():
-            return raw
-        try:
-            text = self._decoder.decode(raw, final=not raw)
-        except UnicodeDecodeError as error:
-            raise self._undecodable(raw, error) from error
-        encoded = text.encode()
-        self._pending = bool(self._decoder.getstate()[0])
-        return encoded
-
-    def _undecodable(self, raw: bytes, error: UnicodeDecodeError) -> BatchError:
-        before = self.bytes_read + len(raw) - len(error.object)  # the decoder had kept back some bytes
-        line = self.lines + bytes(error.object[: error.start]).count(b"\n") + 1
-        start = bytes(error.object[:2])
-        if before + error.start <= 1 and start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            remedy = "the file starts like UTF-16: set source.encoding: utf-16"
-        elif self._passes:
-            remedy = (
-                "set source.encoding to the file's encoding, for example source.encoding: latin-1 or cp1252"
-            )
-        else:
-            remedy = "set source.encoding to the file's encoding"
-        byte = error.object[error.start]
-        return BatchError(
-            f"{self._path}, line {line}, byte offset {before + error.start}: "
-            f"the byte 0x{byte:02x} is no {self._encoding} text; {remedy}"
-        )
 
 
 @dataclass
@@ -135,7 +56,7 @@ class _Input(io.RawIOBase):
     parsed: alone if the file ended well, else with the text of the record whose quote was never closed.
     """
 
-    def __init__(self, stream: _Utf8Stream, start: bytes, end: bytes) -> None:
+    def __init__(self, stream: Utf8Stream, start: bytes, end: bytes) -> None:
         self._stream = stream
         self._buffer = start
         self._end: bytes | None = end
@@ -164,12 +85,12 @@ class _Input(io.RawIOBase):
 
 
 def stage_csv(
-    path: str, source: SourceSpec, flow_columns: tuple[str, ...], stage: Path, cancel: Cancel | None
+    file: BatchFile, source: SourceSpec, flow_columns: tuple[str, ...], stage: Path, cancel: Cancel | None
 ) -> tuple[StageInfo, tuple[str, ...], tuple[str, ...]]:
     """Read a CSV file into a stage.
 
     Args:
-        path: The file.
+        file: The file.
         source: How to read it.
         flow_columns: The columns the flow reads.
         stage: Where to write the stage.
@@ -183,13 +104,15 @@ def stage_csv(
         EngineError: The stage cannot be written.
         CancelledError: The caller's flag is set.
     """
-    with Path(path).open("rb") as file:
-        stream = _Utf8Stream(file, path, source.encoding, cancel)
+    path = file.name
+    encoding = encoding_of(file, source.encoding, cancel)
+    with file.open_plain() as plain:
+        stream = Utf8Stream(plain, path, encoding, cancel)
         columns, rest = _header(stream, path, source)
         missing, unexpected = _columns(path, columns, flow_columns, source)
         with writing_stage(stage, len(columns)) as writer:
             unparsable = _copy(stream, rest, path, source, len(columns), writer)
-            info = StageInfo(columns, "csv", source.encoding, writer.rows, unparsable, stream.bytes_read)
+            info = StageInfo(columns, "csv", encoding, writer.rows, unparsable, plain.bytes_read)
             if not info.rows and not source.allow_empty:
                 raise BatchError(
                     f"{path}: there is a header and no record after it; set source.allow_empty: true "
@@ -199,7 +122,7 @@ def stage_csv(
     return info, missing, unexpected
 
 
-def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[str, ...], bytes]:
+def _header(stream: Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[str, ...], bytes]:
     """The names of the columns, and the bytes that were read beyond them."""
     text = stream.chunk()
     if not text:
@@ -217,6 +140,10 @@ def _header(stream: _Utf8Stream, path: str, source: SourceSpec) -> tuple[tuple[s
     line = text[:end].decode().strip("\r\n")
     if not line:
         raise BatchError(f"{path}: there is no header, the file holds blank lines only")
+    if "\0" in line:
+        raise BatchError(
+            f"{path}, line 1: the header holds a NUL character; if the file is UTF-16, set source.encoding: detect"
+        )
     try:
         names = next(csv.reader([line], delimiter=source.delimiter))
     except csv.Error as error:
@@ -258,7 +185,7 @@ def _columns(
 
 
 def _copy(
-    stream: _Utf8Stream, start: bytes, path: str, source: SourceSpec, width: int, writer: StageWriter
+    stream: Utf8Stream, start: bytes, path: str, source: SourceSpec, width: int, writer: StageWriter
 ) -> int:
     """Write the records to the stage; returns how many cannot be parsed."""
     mark = f'{secrets.token_hex(16)}"' + source.delimiter * width

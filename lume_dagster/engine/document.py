@@ -7,10 +7,12 @@ is decided where the plan is made.
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -23,12 +25,18 @@ from pydantic import (
     model_validator,
 )
 from pydantic import Tag as PydanticTag
+from pydantic_core import PydanticCustomError
+
+from lume_dagster.engine.query import bindable
 
 TAG = "operation:"
 """Prefix of the union tags, so that they can be told from real keys in the place of an error."""
 
 LUME_NAMESPACE = uuid5(NAMESPACE_DNS, "lume-dagster")
 """The namespace of UUID keys whose flow names none."""
+
+DETECT = "detect"
+"""The encoding that is found out by reading the file."""
 
 Scalar = StrictStr | StrictBool | StrictInt | StrictFloat
 Formats = Annotated[
@@ -137,17 +145,31 @@ ConcatPart = Annotated[
 ]
 
 
+def _variable_name(value: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
+        # What stands here may be a URL with its password: it is not repeated.
+        raise PydanticCustomError(
+            "environment_variable",
+            "must be the name of an environment variable that holds the URL, not the URL",
+        )
+    return value
+
+
+EnvironmentVariable = Annotated[StrictStr, AfterValidator(_variable_name)]
+
+
 class SourceSpec(Part):
     """How to read a batch. All of it is optional."""
 
-    format: Literal["csv", "parquet"] | None = Field(
-        default=None, description="csv or parquet; taken from the file's extension if it is not given."
+    format: Literal["csv", "parquet", "jsonl", "json", "query"] | None = Field(
+        default=None, description="How it is written; taken from the file's extension if it is not given."
     )
     delimiter: StrictStr = Field(
         default=",", description="The one character between two fields of a CSV line."
     )
     encoding: StrictStr = Field(
-        default="utf-8", description="The text encoding of a CSV file, by its Python name."
+        default="utf-8",
+        description="The text encoding of a CSV or JSON file, by its Python name; or detect.",
     )
     null_values: list[StrictStr] = Field(
         default=[""], description="Texts that mean that a value is absent, whether quoted or not."
@@ -159,6 +181,26 @@ class SourceSpec(Part):
         default=[], description="Columns that are known and not read, so that a batch may have them."
     )
     allow_empty: StrictBool = Field(default=False, description="Accept a batch without any record.")
+    connection_env: EnvironmentVariable | None = Field(
+        default=None, description="format query: the environment variable that holds the database's URL."
+    )
+    query: StrictStr | None = Field(
+        default=None, description="format query: one SELECT that binds `:source_path`, the name of the batch."
+    )
+
+    @field_validator("query")
+    @classmethod
+    def _one_select(cls, value: str) -> str:
+        bindable(value)
+        return value
+
+    @model_validator(mode="after")
+    def _whole_query(self) -> SourceSpec:
+        if self.format == "query" and (self.connection_env is None or self.query is None):
+            raise ValueError("format: query needs connection_env and query")
+        if self.format != "query" and (self.connection_env is not None or self.query is not None):
+            raise ValueError("connection_env and query are for format: query")
+        return self
 
     @field_validator("delimiter")
     @classmethod
@@ -170,12 +212,16 @@ class SourceSpec(Part):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
+        if value == DETECT:
+            return value
         try:
             info = codecs.lookup(value)
             codecs.getincrementaldecoder(value)
             "x".encode(value)
         except (LookupError, ValueError) as error:
-            raise ValueError(f"{value!r} is not a text encoding; examples: utf-8, latin-1, cp1252") from error
+            raise ValueError(
+                f"{value!r} is not a text encoding; examples: utf-8, latin-1, cp1252, detect"
+            ) from error
         return info.name
 
 

@@ -6,17 +6,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lume_dagster.engine.batch_file import open_batch_file, suffix_of
 from lume_dagster.engine.cage import Cage, EngineSettings
 from lume_dagster.engine.csv_source import stage_csv
 from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.flow import FlowVersion
+from lume_dagster.engine.json_source import stage_json, stage_json_lines
 from lume_dagster.engine.parquet_source import stage_parquet
+from lume_dagster.engine.query_source import stage_query
 from lume_dagster.engine.results import read_page
-from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage, os_reason
+from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
 from lume_dagster.engine.transform import BatchResult, transform
 
-_READERS = {"csv": stage_csv, "parquet": stage_parquet}
-_EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
+_READERS = {"csv": stage_csv, "parquet": stage_parquet, "jsonl": stage_json_lines, "json": stage_json}
+_EXTENSIONS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+}
 
 
 class Engine:
@@ -55,7 +67,7 @@ class Engine:
 
         Args:
             flow: Says how the batch is written and which columns it must have.
-            source_path: The batch's file.
+            source_path: The batch's file, or what the flow's query binds.
             stage_dir: An existing directory for the stage.
             cancel: Stops the work when it is set.
 
@@ -65,16 +77,17 @@ class Engine:
             CancelledError: `cancel` is set.
         """
         check_cancel(cancel)
-        source = Path(source_path)
-        source_format = flow.source.format or _EXTENSIONS.get(source.suffix.lower())
+        stage = stage_dir / STAGE_FILE
+        if flow.source.format == "query":
+            found = stage_query(source_path, flow.source, flow.source_columns, stage, cancel)
+            return StagedBatch(stage, *found)
+        source_format = flow.source.format or _EXTENSIONS.get(suffix_of(source_path))
         if source_format is None:
             raise BatchError(
-                f"{source_path}: the format cannot be told from the name; set source.format: csv or parquet"
+                f"{source_path}: the format cannot be told from the name; set source.format: {' or '.join(_READERS)}"
             )
-        _check_readable(source, source_path)
-        stage = stage_dir / STAGE_FILE
         info, missing, unexpected = _READERS[source_format](
-            source_path, flow.source, flow.source_columns, stage, cancel
+            open_batch_file(source_path), flow.source, flow.source_columns, stage, cancel
         )
         return StagedBatch(stage, info, missing, unexpected)
 
@@ -114,16 +127,3 @@ class Engine:
         """
         with self._cage.cursor(parquet_path.parent) as cursor:
             return read_page(cursor, parquet_path, offset, limit)
-
-
-def _check_readable(source: Path, path: str) -> None:
-    try:
-        if source.is_dir():
-            raise BatchError(f"{path}: this is a directory; a batch is one file")
-        with source.open("rb"):
-            pass
-    except FileNotFoundError as error:
-        raise BatchError(f"{path}: there is no such file") from error
-    except (OSError, ValueError) as error:
-        reason = os_reason(error) if isinstance(error, OSError) else str(error)
-        raise BatchError(f"{path}: the file cannot be opened: {reason}") from error

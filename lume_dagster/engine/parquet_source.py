@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lume_dagster.engine.batch_file import BatchFile
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.stage import Cancel, StageInfo, check_cancel, compare_columns, writing_stage
@@ -24,12 +25,12 @@ _BATCH_ROWS = 65_536
 
 
 def stage_parquet(
-    path: str, source: SourceSpec, flow_columns: tuple[str, ...], stage: Path, cancel: Cancel | None
+    file: BatchFile, source: SourceSpec, flow_columns: tuple[str, ...], stage: Path, cancel: Cancel | None
 ) -> tuple[StageInfo, tuple[str, ...], tuple[str, ...]]:
     """Read a Parquet file into a stage.
 
     Args:
-        path: The file.
+        file: The file.
         source: How to read it.
         flow_columns: The columns the flow reads.
         stage: Where to write the stage.
@@ -43,25 +44,26 @@ def stage_parquet(
         EngineError: The stage cannot be written.
         CancelledError: The caller's flag is set.
     """
-    size = Path(path).stat().st_size
+    path = file.name
+    size = file.size
     if not size:
         raise BatchError(f"{path}: the file is empty")
     try:
-        file = pq.ParquetFile(path)
-        schema = file.schema_arrow
+        parquet = pq.ParquetFile(file.local or file.open_binary())
+        schema = parquet.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise BatchError(
             f"{path}: this is no Parquet file ({error}); set source.format if it is another"
         ) from error
-    with file:
+    with parquet:
         columns = tuple(schema.names)
         if len(set(columns)) != len(columns):
             raise BatchError(f"{path}: two columns have the same name; rename one")
         missing, unexpected = compare_columns(path, columns, flow_columns, source)
-        if not file.metadata.num_rows and not source.allow_empty:
+        if not parquet.metadata.num_rows and not source.allow_empty:
             raise BatchError(f"{path}: there is no record in it; set source.allow_empty: true if that can be")
         with writing_stage(stage, len(columns)) as writer:
-            for batch in _batches(file, path):
+            for batch in _batches(parquet, path):
                 check_cancel(cancel)
                 texts = [
                     _texts(array, path, name) for array, name in zip(batch.columns, columns, strict=True)

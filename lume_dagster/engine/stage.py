@@ -24,7 +24,8 @@ from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError, CancelledError, EngineError
 
 _METADATA_KEY = b"lume.stage"
-_ROW_GROUP = 122_880
+_ROW_GROUP, _SMALL_ROW_GROUP = 122_880, 2_048
+_ROW_GROUP_CELLS = 20_000_000
 STAGE_FILE = "source.parquet"
 
 
@@ -112,6 +113,8 @@ class StageWriter:
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._writer = writer
         self._schema = schema
+        # A row group is held in memory until it is whole: one of thousands of columns has to be short.
+        self._row_group = max(_SMALL_ROW_GROUP, min(_ROW_GROUP, _ROW_GROUP_CELLS // len(schema)))
         self._info: StageInfo | None = None
         self.rows = 0
 
@@ -152,7 +155,7 @@ class StageWriter:
 
     def _write(self, arrays: Sequence[pa.Array]) -> None:
         batch = pa.RecordBatch.from_arrays(list(arrays), schema=self._schema)
-        self._writer.write_batch(batch, row_group_size=_ROW_GROUP)
+        self._writer.write_batch(batch, row_group_size=self._row_group)
         self.rows += batch.num_rows
 
     def finish(self, info: StageInfo) -> None:
