@@ -244,9 +244,11 @@ class Words:
 
 @dataclass(frozen=True)
 class TextStep:
-    """A text changed by a function: trim, upper, lower, collapse_spaces, strip_accents, empty_to_null, or by
-    replace (old, new), pad_left and pad_right (width, character) and truncate (length), which take arguments.
-    """  # noqa: D205 - a list of names needs its room
+    """A text changed by a function.
+
+    trim, upper, lower, collapse_spaces, strip_accents and empty_to_null take no arguments; replace takes the old and
+    the new text, pad_left and pad_right the width and the character, truncate the length.
+    """
 
     source: Node
     function: str

@@ -1,11 +1,14 @@
 """The operations of the mapping language, one by one, at their edges."""
 
+# ruff: noqa: DTZ001 - local times are what is tested
+
 from __future__ import annotations
 
 import time as clock
 import uuid
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -273,7 +276,7 @@ def test_twelve_hours(run: Run) -> None:
         time(0), time(12, 59), time(13, 5), time(1, 2, 3, 500_000), ["format"], ["format"], ["format"],
     ]  # fmt: skip
     moment = {"datetime": {"from": "a", "formats": ["%m/%d/%Y %-I:%M %p"]}}
-    assert values(run, MOMENT, moment, "02/03/2013 12:05 AM") == [datetime(2013, 2, 3, 0, 5)]  # noqa: DTZ001
+    assert values(run, MOMENT, moment, "02/03/2013 12:05 AM") == [datetime(2013, 2, 3, 0, 5)]
 
 
 def test_time_zones(run: Run) -> None:
@@ -288,6 +291,26 @@ def test_time_zones(run: Run) -> None:
         datetime(2013, 10, 27, 0, 30, tzinfo=utc), datetime(2013, 3, 31, 1, tzinfo=utc), ["format"],
         datetime(9999, 12, 31, 22, 59, tzinfo=utc), ["format"], None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kolkata"])
+def test_every_half_hour_around_the_changes_of_the_clocks(run: Run, name: str) -> None:
+    moments = [
+        start + timedelta(minutes=30 * step)
+        for start in (
+            datetime(2011, 12, 29),
+            datetime(2013, 3, 9),
+            datetime(2013, 4, 6),
+            datetime(2013, 10, 5),
+        )
+        for step in range(120)
+    ]
+    entry = {"datetime": {"from": "a", "formats": ["%Y-%m-%dT%H:%M:%S"], "time_zone": name}}
+    found = values(run, INSTANT, entry, *(moment.isoformat() for moment in moments))
+    for moment, value in zip(moments, found, strict=True):
+        instant = moment.replace(tzinfo=ZoneInfo(name)).astimezone(timezone.utc)
+        exists = instant.astimezone(ZoneInfo(name)).replace(tzinfo=None) == moment
+        assert value == (instant if exists else ["format"]), moment
 
 
 RULED = {
