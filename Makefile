@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export LUME_HOME ?= $(CURDIR)/.lume
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test lint format lock browser clean
+.PHONY: help setup demo dev test lint format lock browser postgres clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -33,7 +33,7 @@ dev: $(READY) $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the example pipe
 	@$(BIN)/python -m examples.flights --damage 2013-01-09
 	@$(BIN)/dagster dev
 
-test: $(READY) browser ## all tests, those in a real browser included
+test: $(READY) browser postgres ## all tests, those in a real browser included
 	@$(BIN)/python -m pytest
 
 lint: $(READY) ## style and types
@@ -54,6 +54,12 @@ lock: $(READY) ## resolve the dependencies anew into requirements.lock
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || true
+
+# The tests of databases start a PostgreSQL server of their own; where it cannot be installed, they are skipped and say so.
+postgres:
+	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; } || true
 
 clean: ## remove the environment and all that running leaves behind
 	rm -rf .venv .lume .dagster data screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis

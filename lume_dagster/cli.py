@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from pydantic import BaseModel
@@ -20,10 +21,14 @@ from rich.text import Text
 from lume_dagster.client import AlreadySucceededError, LumeClient, LumeError, LumeRun, RunStatus
 from lume_dagster.connect import LumeConnection
 
+if TYPE_CHECKING:
+    from lume_dagster.engine import FlowVersion
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PIPED_WIDTH = 1000
 _INTERRUPTED = 130
+_SAMPLE_REJECTS = 5
 _RESULT_KINDS = click.Choice(["mapped", "rejects"])
 _NEVER_WRAPPED = ("run", "flow version", "status", "created")
 _STATUS_STYLES = {
@@ -230,14 +235,22 @@ def show_flow(session: _Session, flow_version: str, as_json: bool) -> None:
 
 @flows.command("check")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--sample", metavar="BATCH", help="Map this batch too, and say what would become of it.")
 @_as_json
-def check_flow(file: Path, as_json: bool) -> None:
-    """Check the file of a flow version. Exits with 1 if it is not valid."""
-    from lume_dagster.engine import FlowError, load_flow  # noqa: PLC0415 - heavy, and an extra
+def check_flow(file: Path, sample: str | None, as_json: bool) -> None:
+    """Check the file of a flow version, and what it makes of a sample.
 
+    Nothing is kept or written to a target. Exits with 1 if the file is not valid, the sample cannot be read, or no
+    record of it can be mapped.
+    """
+    from lume_dagster.engine import EngineError, load_flow  # noqa: PLC0415 - heavy, and an extra
+
+    found = None
     try:
         flow = load_flow(file)
-    except FlowError as error:
+        if sample is not None:
+            found = _map_sample(flow, sample)
+    except EngineError as error:
         if as_json:
             _print_json({"file": str(file), "valid": False, "error": str(error)})
             sys.exit(1)
@@ -249,10 +262,60 @@ def check_flow(file: Path, as_json: bool) -> None:
                 "valid": True,
                 "flow_version": flow.flow_version,
                 "fingerprint": flow.fingerprint,
+                **({"sample": found} if found else {}),
             }
         )
     else:
         click.echo(f"{file}: {flow.flow_version} is valid (fingerprint {flow.fingerprint[:12]})")
+        if found:
+            _print_sample(found)
+    if found and not found["rows"]["mapped"]:
+        sys.exit(1)
+
+
+def _map_sample(flow: FlowVersion, sample: str) -> dict[str, Any]:
+    """What becomes of a batch, mapped in a folder that is removed afterwards."""
+    from lume_dagster.engine import Engine  # noqa: PLC0415 - heavy, and an extra
+
+    with tempfile.TemporaryDirectory(prefix="lume-check-") as folder, Engine() as engine:
+        place = Path(folder)
+        result = engine.transform(flow, engine.ingest(flow, sample, place), place)
+    return {
+        "path": sample,
+        "format": result.format,
+        "encoding": result.encoding,
+        "rows": {
+            "source": result.source_rows,
+            "mapped": result.mapped_rows,
+            "rejected": result.rejected_rows,
+        },
+        "by_type": result.by_type,
+        "by_field": result.by_field,
+        "missing": result.missing,
+        "unexpected": result.unexpected,
+        "rejects": result.samples,
+    }
+
+
+def _print_sample(found: dict[str, Any]) -> None:
+    rows = found["rows"]
+    click.echo(
+        f"{found['path']}: {rows['source']} records, {rows['mapped']} mapped, {rows['rejected']} rejected"
+    )
+    for said in ("missing", "unexpected"):
+        if found[said]:
+            click.echo(f"{said} columns: {', '.join(map(str, found[said]))}")
+    for field, kinds in found["by_field"].items():
+        click.echo(f"  {field}: " + ", ".join(f"{kind} {count}" for kind, count in kinds.items()))
+    if count := found["by_type"].get("unparsable"):
+        click.echo(f"  (the whole record): unparsable {count}")
+    for reject in found["rejects"][:_SAMPLE_REJECTS]:
+        reasons = "; ".join(
+            f"{error['field'] or 'record'} {error['message']}"
+            + (f": {error['value']!r}" if error["value"] is not None else "")
+            for error in reject["errors"]
+        )
+        click.echo(f"row {reject['row_number']}: {reasons}")
 
 
 @main.command()

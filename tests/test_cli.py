@@ -105,6 +105,25 @@ def test_flow_files_are_checked(environment: dict[str, str | None], flows: Path)
     assert json.loads(call(environment, "flows", "check", file, "--json").stdout)["valid"] is False
 
 
+def test_a_flow_file_is_checked_against_a_sample(
+    environment: dict[str, str | None], flows: Path, people: Path
+) -> None:
+    file = flows / "people" / "v1.yaml"
+    shown = call(environment, "flows", "check", file, "--sample", people)
+    assert shown.exit_code == 0
+    assert "4 records, 2 mapped, 2 rejected" in shown.stdout
+    assert "row 3: id is not" in shown.stdout
+    sample = told(environment, "flows", "check", file, "--sample", people)["sample"]
+    assert sample["rows"] == {"source": 4, "mapped": 2, "rejected": 2}
+    assert sample["by_field"]["name"] == {"required": 1}
+    assert sample["rejects"][0]["row_number"] == 3
+    people.write_text("ID,Full Name,Mail\nx,,\n")
+    assert call(environment, "flows", "check", file, "--sample", people).exit_code == 1
+    gone = call(environment, "flows", "check", file, "--sample", "gone.csv")
+    assert gone.exit_code == 1
+    assert "gone.csv: there is no such file" in gone.stderr
+
+
 def test_a_hosted_lume_is_spoken_to_with_its_key(environment: dict[str, str | None]) -> None:
     with ScriptedLume(api_key="hunter2", flows=[{"name": "people", "version": "v1"}]) as lume:
         hosted = {**environment, "LUME_BASE_URL": lume.url, "LUME_API_KEY": "hunter2"}

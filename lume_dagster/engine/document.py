@@ -634,7 +634,33 @@ class RuleSpec(Part):
 class TargetSpec(Part):
     """Where and how the results are kept."""
 
-    format: Literal["parquet"] = "parquet"
+    format: Literal["parquet", "table"] = Field(
+        default="parquet", description="parquet: files of the run. table: a table of a database as well."
+    )
+    connection_env: EnvironmentVariable | None = Field(
+        default=None, description="format table: the environment variable that holds the database's URL."
+    )
+    table: StrictStr | None = Field(
+        default=None,
+        description="format table: its name, `invoices` or `schema.invoices`; made if it is not there.",
+    )
+
+    @field_validator("table")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not re.fullmatch(r"([A-Za-z_]\w{0,49}\.)?[A-Za-z_]\w{0,49}", value, re.ASCII):
+            raise ValueError(
+                "must be a name of letters, digits and underscores, with or without a schema before it"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _whole_table(self) -> TargetSpec:
+        if self.format == "table" and (self.connection_env is None or self.table is None):
+            raise ValueError("format: table needs connection_env and table")
+        if self.format != "table" and (self.connection_env is not None or self.table is not None):
+            raise ValueError("connection_env and table are for format: table")
+        return self
 
 
 class FlowDocument(Part):

@@ -16,6 +16,7 @@ from lume_dagster.engine.parquet_source import stage_parquet
 from lume_dagster.engine.query_source import stage_query
 from lume_dagster.engine.results import read_page
 from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
+from lume_dagster.engine.table_target import BatchName, load_table
 from lume_dagster.engine.transform import BatchResult, transform
 
 _READERS = {"csv": stage_csv, "parquet": stage_parquet, "jsonl": stage_json_lines, "json": stage_json}
@@ -118,6 +119,25 @@ class Engine:
         """
         with self._cage.cursor(staged.path.parent, out_dir, cancel=cancel) as cursor:
             return transform(cursor, flow, staged, out_dir, cancel)
+
+    def load_target(
+        self, flow: FlowVersion, mapped: Path, batch: str, run: str, cancel: Cancel | None = None
+    ) -> None:
+        """Put mapped records where the flow says beside files; nothing to do if it says nothing.
+
+        Args:
+            flow: Names the table.
+            mapped: The mapped records of `transform`.
+            batch: Names the batch; its earlier records are replaced in the same transaction.
+            run: The run; an id that is greater than that of earlier runs.
+            cancel: Stops the work when it is set; the table then is as it was.
+
+        Raises:
+            BatchError: The table cannot be written; the message says why.
+            CancelledError: `cancel` is set, or a later run was first.
+        """
+        if flow.target.format == "table":
+            load_table(flow.target, mapped, BatchName(flow.name, batch, run), cancel)
 
     def results_page(self, parquet_path: Path, offset: int, limit: int) -> list[dict[str, Any]]:
         """Some records of a result file as JSON-ready dictionaries; see `results.read_page`.

@@ -35,6 +35,7 @@ class FlowVersion:
         version: `v1`.
         description: The author's words.
         source: How a batch is read.
+        target: Where the results go.
         target_schema: The JSON Schema of one target record, as it was written.
         mapper: The mapper as JSON data, lookup files included.
         fingerprint: SHA-256 (hex) of all that the flow version says; comments and layout do not count.
@@ -49,6 +50,7 @@ class FlowVersion:
     version: str
     description: str
     source: doc.SourceSpec
+    target: doc.TargetSpec
     target_schema: dict[str, Any]
     mapper: dict[str, Any]
     fingerprint: str
@@ -129,6 +131,7 @@ def parse_flow(
         version=version,
         description=flow.description,
         source=flow.source,
+        target=flow.target,
         target_schema=flow.target_schema,
         mapper=mapper,
         fingerprint=_fingerprint(flow, mapper),

@@ -13,48 +13,9 @@ _TOKEN = re.compile(
     |(?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
-_WRITES = frozenset(
-    [
-        "alter",
-        "analyze",
-        "attach",
-        "begin",
-        "call",
-        "checkpoint",
-        "cluster",
-        "commit",
-        "copy",
-        "create",
-        "delete",
-        "detach",
-        "do",
-        "drop",
-        "execute",
-        "export",
-        "grant",
-        "import",
-        "insert",
-        "install",
-        "into",
-        "listen",
-        "load",
-        "lock",
-        "merge",
-        "notify",
-        "pragma",
-        "prepare",
-        "refresh",
-        "reindex",
-        "replace",
-        "reset",
-        "revoke",
-        "rollback",
-        "set",
-        "truncate",
-        "update",
-        "vacuum",
-    ]
-)
+_WRITES = frozenset({"delete", "insert", "into", "merge", "update"})
+"""The words by which a statement that starts with SELECT or WITH could write."""
+
 PARAMETER = ":source_path"
 
 

@@ -28,7 +28,7 @@ from lume_dagster.engine import (
     StagedBatch,
 )
 from lume_dagster.service.errors import NotFoundError
-from lume_dagster.service.files import SOURCE, RunFiles
+from lume_dagster.service.files import MAPPED, SOURCE, RunFiles
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import RunStatus
 from lume_dagster.service.store import RunRecord, RunStore, utc_now
@@ -154,8 +154,13 @@ class RunExecutor:
             result = self._engine.transform(flow, staged, staging, cancel)
         with self._stage(run, RunStatus.SYNCING_TARGET, seconds):
             checksums = self._files.publish(run.id)
+            status, message = _verdict(result)
+            if status.has_succeeded:
+                # After the files, as the last step: what is left is to say so, and a run that dies before it can
+                # leaves the whole new batch, which the next run replaces.
+                mapped = self._files.path(run.id, MAPPED)
+                self._engine.load_target(flow, mapped, self._batch(run), run.id, cancel)
 
-        status, message = _verdict(result)
         self._finish(run, status, error_message=message, outcome=_outcome(result, seconds, checksums))
 
     @contextmanager
@@ -182,6 +187,13 @@ class RunExecutor:
             raise BatchError(f"run {earlier} keeps no input that could be run again")
         os.link(stored, staging / SOURCE)
         return self._engine.open_stage(staging / SOURCE, flow)
+
+    def _batch(self, run: RunRecord) -> str:
+        """The batch of a run; of one on a stored input that of the run which stored it."""
+        batch = run.source_path
+        while batch.startswith(STORED_INPUT_PREFIX):
+            batch = self._store.get(batch.removeprefix(STORED_INPUT_PREFIX)).source_path
+        return batch
 
     def _fail(self, run: RunRecord, message: str) -> None:
         self._finish(run, RunStatus.FAILED, error_message=message)

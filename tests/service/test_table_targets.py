@@ -1,0 +1,157 @@
+"""Tables as targets, in real databases: each record once, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from lume_dagster.service.models import CreateRun, Run
+from lume_dagster.service.runs import LumeService
+from lume_dagster.service.settings import ServiceSettings
+from lume_dagster.service.status import ACTIVE
+from tests.conftest import PEOPLE_FLOW
+from tests.engine.databases import PASSWORD, postgres_url
+
+__all__ = ["postgres_url"]
+
+TARGET = "target: {format: table, connection_env: PEOPLE_URL, table: people}\n"
+SELECT = "SELECT id, name, lume_batch, lume_run FROM people ORDER BY lume_batch, id"
+Rows = Callable[[], list[tuple[Any, ...]]]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rows(
+    request: pytest.FixtureRequest, tmp_path: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
+) -> Rows:
+    """Reads the table that people:v1 writes."""
+    if request.param == "sqlite":
+        url = native = f"sqlite:///{tmp_path}/target.db"
+    else:
+        url = request.getfixturevalue("postgres_url")
+        native = url.replace("postgresql:", "postgresql+psycopg:")
+    (flows / "people" / "v1.yaml").write_text(PEOPLE_FLOW + TARGET)
+    monkeypatch.setenv("PEOPLE_URL", url)
+    database = sa.create_engine(native, poolclass=sa.NullPool)
+    with database.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS people"))
+
+    def read() -> list[tuple[Any, ...]]:
+        if not sa.inspect(database).has_table("people"):
+            return []
+        with database.connect() as connection:
+            found = connection.execute(sa.text(SELECT))
+            return [tuple(row) for row in found]
+
+    return read
+
+
+def complete(service: LumeService, path: Path | str, **options: Any) -> Run:
+    run, _ = service.create_run(CreateRun(flow_version="people:v1", source_path=str(path), **options))
+    return asyncio.run(service.wait_for_run(run.id, 30, "final"))
+
+
+def test_forced_reruns_leave_each_record_once(
+    service: LumeService, people: Path, tmp_path: Path, rows: Rows
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("ID,Full Name,Mail\n1,Zoe,\n")
+    complete(service, other)
+    first = complete(service, people)
+    assert first.metadata.target_locations is not None
+    last = [complete(service, people, force_rerun=True) for _ in range(5)][-1]
+    assert [(row[0], row[1], row[3]) for row in rows() if row[2] == str(people)] == [
+        (1, "Ada", last.id),
+        (2, "Bob", last.id),
+    ]
+    assert [row[1] for row in rows() if row[2] == str(other)] == ["Zoe"]
+    again = complete(service, f"run:{last.id}")
+    assert [row[3] for row in rows() if row[2] == str(people)] == [again.id] * 2
+
+
+def test_a_batch_that_fails_leaves_the_table_as_it_was(
+    service: LumeService, people: Path, rows: Rows
+) -> None:
+    complete(service, people)
+    before = rows()
+    people.write_text("ID,Full Name,Mail\nx,,\n")
+    assert complete(service, people, force_rerun=True).status == "FAILED"
+    assert rows() == before
+
+
+def test_what_the_database_refuses_fails_the_run(
+    service: LumeService, people: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEOPLE_URL", f"postgresql://u:{PASSWORD}@127.0.0.1:9/x")
+    failed = complete(service, people)
+    assert failed.status == "FAILED"
+    assert "target.connection_env: the database of PEOPLE_URL says" in (failed.metadata.error_message or "")
+    assert PASSWORD not in (failed.metadata.error_message or "")
+    assert rows() == []
+
+
+def test_a_table_without_our_columns(service: LumeService, people: Path, rows: Rows) -> None:
+    native = os.environ["PEOPLE_URL"].replace("postgresql:", "postgresql+psycopg:")
+    with sa.create_engine(native, poolclass=sa.NullPool).begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE people (id BIGINT, name TEXT, lume_batch TEXT, lume_run TEXT)")
+        )
+    failed = complete(service, people)
+    assert "people has no column 'email', 'lume_flow'" in (failed.metadata.error_message or "")
+
+
+KILLED = """
+import asyncio, sys
+from lume_dagster.service.models import CreateRun
+from lume_dagster.service.runs import LumeService
+from lume_dagster.service.settings import ServiceSettings
+from lume_dagster.service.status import ACTIVE
+service = LumeService(ServiceSettings(home=sys.argv[1], flows=sys.argv[2], lease_seconds=1.0))
+run, _ = service.create_run(CreateRun(flow_version="people:v1", source_path=sys.argv[3], force_rerun=True))
+while True:
+    run = asyncio.run(service.wait_for_run(run.id, 30, "change"))
+    print(run.status, flush=True)
+"""
+
+
+def wait_until_lost(service: LumeService) -> None:
+    deadline = time.monotonic() + 20
+    while service.runs(flow_version=None, source_path=None, statuses=[*ACTIVE], page=1, size=1).total:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_kill_while_writing_leaves_the_old_batch_or_the_new_one(
+    service: LumeService, settings: ServiceSettings, people: Path, rows: Rows
+) -> None:
+    people.write_text("ID,Full Name,Mail\n" + "".join(f"{number},Ada,\n" for number in range(1, 20_001)))
+    complete(service, people)
+    for delay in (0.0, 0.1, 0.4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(settings.home), str(settings.flows), str(people)],
+            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() not in ("CREATED", "PENDING", "SYNCING_SOURCE", "TRANSFORMING"):
+                break
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        found = rows()
+        assert [row[0] for row in found] == list(range(1, 20_001))
+        assert len({row[3] for row in found}) == 1, "records of one run only"
+        wait_until_lost(service)
+    last = complete(service, people, force_rerun=True)
+    assert last.status == "SUCCEEDED"
+    assert {row[3] for row in rows()} == {last.id}
+    assert len(rows()) == 20_000
