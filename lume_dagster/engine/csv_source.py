@@ -23,6 +23,7 @@ from lume_dagster.engine.stage import (
     check_cancel,
     compare_columns,
     os_reason,
+    row_numbers,
     writing_stage,
 )
 
@@ -304,7 +305,7 @@ def _write_batch(batch: pa.RecordBatch, number: int, unparsable: _Unparsable, wr
     if bad:
         writer.write_mixed(pa.array(numbers, pa.int64()), batch.columns, bad)
     elif batch.num_rows:
-        writer.write(pa.array(numbers, pa.int64()), batch.columns)
+        writer.write(row_numbers(number + 1, batch.num_rows), batch.columns)
     return number + len(numbers) + len(bad)
 
 
