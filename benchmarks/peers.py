@@ -181,7 +181,7 @@ def pandas(source: Path, folder: Path) -> None:
         reading = numbers[hhmm]
         valid = reading.between(0, 2400) & (reading % 100 < 60)
         minutes = (reading // 100 * 60 + reading % 100).where(valid)
-        moment = day + pd.to_timedelta(minutes.astype("Float64"), unit="min")
+        moment = day + pd.to_timedelta(minutes.astype("float64"), unit="min")
         if start:
             begin = frame[start] - pd.Timedelta(minutes=tolerance)
             moment = begin + (moment - begin) % pd.Timedelta(days=1)
