@@ -100,8 +100,13 @@ def _difference(ours: Path, theirs: Path) -> str | None:
         query = _REJECTS[folder == ours].replace("?", f"'{folder / 'rejects.parquet'}'")
         connection.execute(f"CREATE TABLE {name} AS {query}")
         connection.execute(f"CREATE VIEW {name}_mapped AS FROM read_parquet('{folder / 'mapped.parquet'}')")
-    different = "SELECT count(*) FROM ((FROM {0} EXCEPT ALL FROM {1}) UNION ALL (FROM {1} EXCEPT ALL FROM {0}))"
-    for what, names in (("rejects", ("ours", "theirs")), ("mapped records", ("ours_mapped", "theirs_mapped"))):
+    different = (
+        "SELECT count(*) FROM ((FROM {0} EXCEPT ALL FROM {1}) UNION ALL (FROM {1} EXCEPT ALL FROM {0}))"
+    )
+    for what, names in (
+        ("rejects", ("ours", "theirs")),
+        ("mapped records", ("ours_mapped", "theirs_mapped")),
+    ):
         row = connection.execute(different.format(*names)).fetchone()
         if row and row[0]:
             return f"{row[0]} {what} differ"
@@ -197,19 +202,37 @@ def _wanted(options: argparse.Namespace, folder: Path) -> list[tuple[str, float,
     os.link(folder / "csv/raw copy/mapped.parquet", parquet)
     typed = _measure([OURS, "raw copy"], parquet, folder / "parquet", options.repeats)
     _print(f"Parquet, {options.years} years", typed)
-    one = _measure([OURS, *records], year, folder / "records", 1 if options.quick else min(3, options.repeats))
+    one = _measure(
+        [OURS, *records], year, folder / "records", 1 if options.quick else min(3, options.repeats)
+    )
     _print("Per record, CSV, 1 year", one)
     limit = float(MEMORY_LIMIT.removesuffix("MB"))
     checks = [
         ("CPU raw copy / ours, CSV, at least 0.5", csv["raw copy"]["cpu"] / csv[OURS]["cpu"], 0.5, True),
-        ("CPU raw copy / ours, Parquet, at least 0.3", typed["raw copy"]["cpu"] / typed[OURS]["cpu"], 0.3, True),
-        ("peak RSS less the memory limit, MB, at most 300", max(csv[OURS]["rss"], typed[OURS]["rss"]) - limit, 300, False),
+        (
+            "CPU raw copy / ours, Parquet, at least 0.3",
+            typed["raw copy"]["cpu"] / typed[OURS]["cpu"],
+            0.3,
+            True,
+        ),
+        (
+            "peak RSS less the memory limit, MB, at most 300",
+            max(csv[OURS]["rss"], typed[OURS]["rss"]) - limit,
+            300,
+            False,
+        ),
     ]
     if "pandas" in there:
-        checks.append(("wall pandas / ours, CSV, at least 3", csv["pandas"]["wall"] / csv[OURS]["wall"], 3, True))
+        checks.append(
+            ("wall pandas / ours, CSV, at least 3", csv["pandas"]["wall"] / csv[OURS]["wall"], 3, True)
+        )
     if "Polars" in there:
-        checks.append(("wall ours / Polars, CSV, at most 1.15", csv[OURS]["wall"] / csv["Polars"]["wall"], 1.15, False))
-        checks.append(("RSS ours / Polars, CSV, at most 0.6", csv[OURS]["rss"] / csv["Polars"]["rss"], 0.6, False))
+        checks.append(
+            ("wall ours / Polars, CSV, at most 1.15", csv[OURS]["wall"] / csv["Polars"]["wall"], 1.15, False)
+        )
+        checks.append(
+            ("RSS ours / Polars, CSV, at most 0.6", csv[OURS]["rss"] / csv["Polars"]["rss"], 0.6, False)
+        )
     if records:
         best = min(one[peer]["wall"] for peer in records)
         checks.append(("wall best per record / ours, at least 15", best / one[OURS]["wall"], 15, True))
@@ -219,7 +242,9 @@ def _wanted(options: argparse.Namespace, folder: Path) -> list[tuple[str, float,
     pages = _run("pages", year, folder / "csv" / OURS)
     checks.append(("slowest page of 100, ms, at most 20", max(pages.values()), 20, False))
     checks.append(("last page / first page, at most 2", pages["last"] / pages["first"], 2, False))
-    return [(name, value, value >= bound if least else value <= bound) for name, value, bound, least in checks]
+    return [
+        (name, value, value >= bound if least else value <= bound) for name, value, bound, least in checks
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,7 +22,12 @@ FIELDS = list(SCHEMA["properties"])
 CARRIERS = FLOW["mapper"]["carrier_name"]["lookup"]["table"]
 ORIGINS = SCHEMA["properties"]["origin"]["enum"]
 PATTERNS = {name: rule["pattern"] for name, rule in SCHEMA["properties"].items() if "pattern" in rule}
-INTEGERS = {"flight_number": "flight", "departure_delay": "dep_delay", "arrival_delay": "arr_delay", "air_time": "air_time"}
+INTEGERS = {
+    "flight_number": "flight",
+    "departure_delay": "dep_delay",
+    "arrival_delay": "arr_delay",
+    "air_time": "air_time",
+}
 MOMENTS = (
     ("scheduled_departure", "sched_dep_time", None, 0),
     ("scheduled_arrival", "sched_arr_time", "scheduled_departure", 0),
@@ -38,7 +43,9 @@ def raw_copy(source: Path, folder: Path) -> None:
     import duckdb
 
     reader = "read_csv" if source.suffix == ".csv" else "read_parquet"
-    duckdb.connect().execute(f"COPY (FROM {reader}('{source}')) TO '{folder / 'mapped.parquet'}' (FORMAT parquet)")
+    duckdb.connect().execute(
+        f"COPY (FROM {reader}('{source}')) TO '{folder / 'mapped.parquet'}' (FORMAT parquet)"
+    )
 
 
 def polars(source: Path, folder: Path) -> None:
@@ -53,7 +60,12 @@ def polars(source: Path, folder: Path) -> None:
     texts = pl.col(columns).cast(pl.String)
 
     def integer(name: str) -> Any:
-        return pl.col(name).cast(pl.String).str.extract(r"^\s*([+-]?[0-9]+)(?:\.0*)?\s*$", 1).cast(pl.Int64, strict=False)
+        return (
+            pl.col(name)
+            .cast(pl.String)
+            .str.extract(r"^\s*([+-]?[0-9]+)(?:\.0*)?\s*$", 1)
+            .cast(pl.Int64, strict=False)
+        )
 
     codes: dict[str, Any] = {}
 
@@ -64,18 +76,33 @@ def polars(source: Path, folder: Path) -> None:
         codes[field] = chain.otherwise(None).alias(f"!{field}")
 
     parts = ("year", "month", "day")
-    numbers = {name: integer(name) for name in (*parts, "distance", *INTEGERS.values(), *(hhmm for _, hhmm, _, _ in MOMENTS))}
-    frame = raw.with_columns(**{f"#{name}": number for name, number in numbers.items()}).with_row_index("row_number", 1)
+    numbers = {
+        name: integer(name)
+        for name in (*parts, "distance", *INTEGERS.values(), *(hhmm for _, hhmm, _, _ in MOMENTS))
+    }
+    frame = raw.with_columns(**{f"#{name}": number for name, number in numbers.items()}).with_row_index(
+        "row_number", 1
+    )
     frame = frame.with_columns(
-        pl.format("{}-{}-{}", *(pl.col(f"#{p}").cast(pl.String).str.zfill(w) for p, w in zip(parts, (4, 2, 2), strict=True)))
-        .str.to_date("%Y-%m-%d", strict=False).alias("flight_date")
+        pl.format(
+            "{}-{}-{}",
+            *(pl.col(f"#{p}").cast(pl.String).str.zfill(w) for p, w in zip(parts, (4, 2, 2), strict=True)),
+        )
+        .str.to_date("%Y-%m-%d", strict=False)
+        .alias("flight_date")
     )
     not_a_part = pl.any_horizontal(pl.col(p).is_not_null() & pl.col(f"#{p}").is_null() for p in parts)
     given = pl.all_horizontal(pl.col(f"#{p}").is_not_null() for p in parts)
     no_day = pl.col("flight_date").is_null()
     date_cases = ((not_a_part, "type"), (given & no_day, "format"), (no_day, "required"))
     frame = frame.with_columns(
-        pl.concat_str(pl.col("flight_date").cast(pl.String), "carrier", pl.col("flight").cast(pl.String), "origin", separator="-").alias("flight_id"),
+        pl.concat_str(
+            pl.col("flight_date").cast(pl.String),
+            "carrier",
+            pl.col("flight").cast(pl.String),
+            "origin",
+            separator="-",
+        ).alias("flight_id"),
         pl.col("carrier").replace_strict(CARRIERS, default=None).alias("carrier_name"),
         (pl.col("#distance") * 1.609344).alias("distance_km"),
         *(pl.col(f"#{column}").alias(field) for field, column in INTEGERS.items() if field != column),
@@ -84,20 +111,44 @@ def polars(source: Path, folder: Path) -> None:
         frame = frame.with_columns(pl.col("air_time").alias("~air_time"))
     code("flight_date", *date_cases)
     flight_id = pl.col("flight_id")
-    code("flight_id", (no_day, ""), (flight_id.is_null(), "required"), (~flight_id.str.contains(PATTERNS["flight_id"]), "pattern"))
-    code("carrier", (pl.col("carrier").is_null(), "required"), (~pl.col("carrier").is_in(list(CARRIERS)), "enum"))
-    code("carrier_name", (pl.col("carrier").is_null(), "required"), (pl.col("carrier_name").is_null(), "lookup"))
+    code(
+        "flight_id",
+        (no_day, ""),
+        (flight_id.is_null(), "required"),
+        (~flight_id.str.contains(PATTERNS["flight_id"]), "pattern"),
+    )
+    code(
+        "carrier",
+        (pl.col("carrier").is_null(), "required"),
+        (~pl.col("carrier").is_in(list(CARRIERS)), "enum"),
+    )
+    code(
+        "carrier_name",
+        (pl.col("carrier").is_null(), "required"),
+        (pl.col("carrier_name").is_null(), "lookup"),
+    )
     for field, column in (("tail_number", "tailnum"), ("destination", "dest")):
-        code(field, (pl.col(column).is_null(), "required"), (~pl.col(column).str.contains(PATTERNS[field]), "pattern"))
+        code(
+            field,
+            (pl.col(column).is_null(), "required"),
+            (~pl.col(column).str.contains(PATTERNS[field]), "pattern"),
+        )
     code("origin", (pl.col("origin").is_null(), "required"), (~pl.col("origin").is_in(ORIGINS), "enum"))
     for field, column in INTEGERS.items():
         rule, value = SCHEMA["properties"][field], pl.col(f"#{column}")
         code(
-            field, (pl.col(column).is_null(), "required"), (value.is_null(), "type"),
+            field,
+            (pl.col(column).is_null(), "required"),
+            (value.is_null(), "type"),
             (~value.is_between(rule["minimum"], rule["maximum"]), "range"),
         )
     km = pl.col("distance_km")
-    code("distance_km", (pl.col("distance").is_null(), "required"), (km.is_null(), "type"), ((km <= 0) | (km > 20040), "range"))
+    code(
+        "distance_km",
+        (pl.col("distance").is_null(), "required"),
+        (km.is_null(), "type"),
+        ((km <= 0) | (km > 20040), "range"),
+    )
     for field, hhmm, start, tolerance in MOMENTS:
         reading = pl.col(f"#{hhmm}")
         valid = reading.is_between(0, 2400) & (reading % 100 < 60)
@@ -105,16 +156,28 @@ def polars(source: Path, folder: Path) -> None:
         moment = pl.col("flight_date").cast(pl.Datetime("us")) + pl.duration(minutes=minutes)
         if start:
             begin = pl.col(start) - timedelta(minutes=tolerance)
-            moment = begin + pl.duration(microseconds=(moment - begin).dt.total_microseconds() % 86_400_000_000)
+            moment = begin + pl.duration(
+                microseconds=(moment - begin).dt.total_microseconds() % 86_400_000_000
+            )
         frame = frame.with_columns(moment.alias(field))
         blocked = ((pl.col(start).is_null(), ""),) if start else ()
         code(
-            field, *blocked, *date_cases[:2], (pl.col(hhmm).is_not_null() & reading.is_null(), "type"),
-            (reading.is_not_null() & ~valid, "format"), (pl.col(field).is_null(), "required"),
+            field,
+            *blocked,
+            *date_cases[:2],
+            (pl.col(hhmm).is_not_null() & reading.is_null(), "type"),
+            (reading.is_not_null() & ~valid, "format"),
+            (pl.col(field).is_null(), "required"),
         )
     again = ~flight_id.is_first_distinct() & flight_id.is_not_null()
-    codes["flight_id "] = pl.when(again).then(pl.lit("flight_id:duplicate")).otherwise(None).alias("!duplicate")
-    names = {"tail_number": "tailnum", "destination": "dest", **{field: f"#{column}" for field, column in INTEGERS.items()}}
+    codes["flight_id "] = (
+        pl.when(again).then(pl.lit("flight_id:duplicate")).otherwise(None).alias("!duplicate")
+    )
+    names = {
+        "tail_number": "tailnum",
+        "destination": "dest",
+        **{field: f"#{column}" for field, column in INTEGERS.items()},
+    }
     target = [pl.col(names.get(field, field)).alias(field) for field in FIELDS]
     marks = [f"!{field}" for field in FIELDS] + ["!duplicate"]
     every = frame.with_columns(*codes.values())
@@ -131,7 +194,7 @@ def polars(source: Path, folder: Path) -> None:
 
 
 def pandas(source: Path, folder: Path) -> None:
-    """pandas' vectorised operations on whole columns."""
+    """Pandas' vectorised operations on whole columns."""
     import pandas as pd
 
     if source.suffix == ".csv":
@@ -153,30 +216,59 @@ def pandas(source: Path, folder: Path) -> None:
     parts = ("year", "month", "day")
     columns = (*parts, "distance", *INTEGERS.values(), *(hhmm for _, hhmm, _, _ in MOMENTS))
     numbers = {name: integer(name) for name in columns}
-    frame = {"carrier": raw["carrier"], "origin": raw["origin"], "tail_number": raw["tailnum"], "destination": raw["dest"]}
-    day = pd.to_datetime(pd.DataFrame({part: numbers[part] for part in parts}), errors="coerce").astype("datetime64[us]")
+    frame = {
+        "carrier": raw["carrier"],
+        "origin": raw["origin"],
+        "tail_number": raw["tailnum"],
+        "destination": raw["dest"],
+    }
+    day = pd.to_datetime(pd.DataFrame({part: numbers[part] for part in parts}), errors="coerce").astype(
+        "datetime64[us]"
+    )
     no_day = day.isna()
     not_a_part = sum((raw[p].notna() & numbers[p].isna()).astype(int) for p in parts) > 0
     given = sum(numbers[p].isna().astype(int) for p in parts) == 0
     date_cases = ((not_a_part, "type"), (given & no_day, "format"), (no_day, "required"))
     code("flight_date", *date_cases)
     text = day.dt.strftime("%Y-%m-%d")
-    frame["flight_id"] = text + "-" + raw["carrier"] + "-" + raw["flight"].astype(str).where(raw["flight"].notna()) + "-" + raw["origin"]
+    frame["flight_id"] = (
+        text
+        + "-"
+        + raw["carrier"]
+        + "-"
+        + raw["flight"].astype(str).where(raw["flight"].notna())
+        + "-"
+        + raw["origin"]
+    )
     frame["flight_date"] = day
     frame["carrier_name"] = raw["carrier"].map(CARRIERS)
     frame["distance_km"] = numbers["distance"] * 1.609344
-    code("flight_id", (no_day, ""), (frame["flight_id"].isna(), "required"), (~frame["flight_id"].str.contains(PATTERNS["flight_id"], na=True), "pattern"))
+    code(
+        "flight_id",
+        (no_day, ""),
+        (frame["flight_id"].isna(), "required"),
+        (~frame["flight_id"].str.contains(PATTERNS["flight_id"], na=True), "pattern"),
+    )
     code("carrier", (raw["carrier"].isna(), "required"), (~raw["carrier"].isin(list(CARRIERS)), "enum"))
     code("carrier_name", (raw["carrier"].isna(), "required"), (frame["carrier_name"].isna(), "lookup"))
     for field in ("tail_number", "destination"):
-        code(field, (frame[field].isna(), "required"), (~frame[field].str.contains(PATTERNS[field], na=True), "pattern"))
+        code(
+            field,
+            (frame[field].isna(), "required"),
+            (~frame[field].str.contains(PATTERNS[field], na=True), "pattern"),
+        )
     code("origin", (raw["origin"].isna(), "required"), (~raw["origin"].isin(ORIGINS), "enum"))
     for field, column in INTEGERS.items():
         frame[field], rule = numbers[column], SCHEMA["properties"][field]
         outside = ~frame[field].between(rule["minimum"], rule["maximum"])
         code(field, (raw[column].isna(), "required"), (frame[field].isna(), "type"), (outside, "range"))
     km = frame["distance_km"]
-    code("distance_km", (raw["distance"].isna(), "required"), (km.isna(), "type"), ((km <= 0) | (km > 20040), "range"))
+    code(
+        "distance_km",
+        (raw["distance"].isna(), "required"),
+        (km.isna(), "type"),
+        ((km <= 0) | (km > 20040), "range"),
+    )
     for field, hhmm, start, tolerance in MOMENTS:
         reading = numbers[hhmm]
         valid = reading.between(0, 2400) & (reading % 100 < 60)
@@ -188,8 +280,12 @@ def pandas(source: Path, folder: Path) -> None:
         frame[field] = moment.astype("datetime64[us]")
         blocked = ((frame[start].isna(), ""),) if start else ()
         code(
-            field, *blocked, *date_cases[:2], (raw[hhmm].notna() & reading.isna(), "type"),
-            (reading.notna() & ~valid, "format"), (frame[field].isna(), "required"),
+            field,
+            *blocked,
+            *date_cases[:2],
+            (raw[hhmm].notna() & reading.isna(), "type"),
+            (reading.notna() & ~valid, "format"),
+            (frame[field].isna(), "required"),
         )
     again = frame["flight_id"].duplicated() & frame["flight_id"].notna()
     duplicate = pd.Series(None, index=raw.index, dtype="str")
@@ -276,14 +372,18 @@ def _mapped(record: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     return {name: value for name, value in out.items() if value is not None}, errors
 
 
-def _per_record(source: Path, folder: Path, violations: Callable[[dict[str, Any]], Iterator[tuple[str, str]]]) -> None:
+def _per_record(
+    source: Path, folder: Path, violations: Callable[[dict[str, Any]], Iterator[tuple[str, str]]]
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {"integer": pa.int64(), "number": pa.float64(), "string": pa.string()}
     formats = {"date": pa.date32(), "date-time-local": pa.timestamp("us")}
     rules = SCHEMA["properties"].items()
-    schema = pa.schema([(name, formats.get(rule.get("format", ""), kinds[rule["type"]])) for name, rule in rules])
+    schema = pa.schema(
+        [(name, formats.get(rule.get("format", ""), kinds[rule["type"]])) for name, rule in rules]
+    )
     good: list[dict[str, Any]] = []
     rejects: list[dict[str, Any]] = []
     seen: set[str] = set()
@@ -308,7 +408,13 @@ def _per_record(source: Path, folder: Path, violations: Callable[[dict[str, Any]
     pq.write_table(pa.Table.from_pylist(rejects), folder / "rejects.parquet")
 
 
-_KINDS = {"minLength": "length", "maxLength": "length", "minimum": "range", "maximum": "range", "exclusiveMinimum": "range"}
+_KINDS = {
+    "minLength": "length",
+    "maxLength": "length",
+    "minimum": "range",
+    "maximum": "range",
+    "exclusiveMinimum": "range",
+}
 
 
 def jsonschema_rs(source: Path, folder: Path) -> None:
@@ -318,7 +424,10 @@ def jsonschema_rs(source: Path, folder: Path) -> None:
     validator = js.Draft202012Validator({**SCHEMA, "additionalProperties": True})
 
     def violations(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        texts = {name: value if isinstance(value, (str, int, float)) else value.isoformat() for name, value in record.items()}
+        texts = {
+            name: value if isinstance(value, (str, int, float)) else value.isoformat()
+            for name, value in record.items()
+        }
         for error in validator.iter_errors(texts):
             keyword = error.schema_path[-1]
             if keyword == "required":
@@ -338,13 +447,29 @@ def pydantic(source: Path, folder: Path) -> None:
     fields: dict[str, Any] = {}
     kinds: dict[str, Any] = {"string": str, "integer": int, "number": float}
     formats: dict[str, Any] = {"date": date, "date-time-local": datetime}
-    limits = {"pattern": "pattern", "minLength": "min_length", "maxLength": "max_length", "minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt"}
+    limits = {
+        "pattern": "pattern",
+        "minLength": "min_length",
+        "maxLength": "max_length",
+        "minimum": "ge",
+        "maximum": "le",
+        "exclusiveMinimum": "gt",
+    }
     for name, rule in SCHEMA["properties"].items():
-        kind = Literal[tuple(rule["enum"])] if "enum" in rule else formats.get(rule.get("format"), kinds[rule["type"]])
+        kind = (
+            Literal[tuple(rule["enum"])]
+            if "enum" in rule
+            else formats.get(rule.get("format"), kinds[rule["type"]])
+        )
         options = {limits[word]: value for word, value in rule.items() if word in limits}
         fields[name] = (Annotated[kind, Field(**options)] if options else kind, ...)
     validator = create_model("Flight", **fields).__pydantic_validator__
-    types = {"missing": "required", "literal_error": "enum", "string_pattern_mismatch": "pattern", "int_parsing": "type"}
+    types = {
+        "missing": "required",
+        "literal_error": "enum",
+        "string_pattern_mismatch": "pattern",
+        "int_parsing": "type",
+    }
 
     def violations(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
         try:
