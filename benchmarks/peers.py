@@ -107,8 +107,6 @@ def polars(source: Path, folder: Path) -> None:
         (pl.col("#distance") * 1.609344).alias("distance_km"),
         *(pl.col(f"#{column}").alias(field) for field, column in INTEGERS.items() if field != column),
     )
-    if "air_time" in INTEGERS:
-        frame = frame.with_columns(pl.col("air_time").alias("~air_time"))
     code("flight_date", *date_cases)
     flight_id = pl.col("flight_id")
     code(
