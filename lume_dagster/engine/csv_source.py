@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import secrets
@@ -15,11 +16,19 @@ import pyarrow.csv as pc
 from lume_dagster.engine.batch_file import BatchFile
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError
-from lume_dagster.engine.stage import Cancel, StageInfo, StageWriter, compare_columns, writing_stage
+from lume_dagster.engine.stage import (
+    Cancel,
+    StageInfo,
+    StageWriter,
+    compare_columns,
+    row_numbers,
+    writing_stage,
+)
 from lume_dagster.engine.text_stream import Utf8Stream, encoding_of
 
 _BLOCK = 4 * 1024 * 1024
 _MAX_HEADER = 1024 * 1024
+_BOM = codecs.BOM_UTF8
 _QUOTE, _LINE_BREAKS = ord('"'), b"\r\n"
 _OTHER_DELIMITERS = ";\t|,"
 
@@ -190,7 +199,8 @@ def _copy(
     """Write the records to the stage; returns how many cannot be parsed."""
     mark = f'{secrets.token_hex(16)}"' + source.delimiter * width
     unparsable = _Unparsable(end=mark)
-    data = _Input(stream, start, f"\n{mark}\n".encode())
+    # pyarrow drops a byte order mark at its start: give it one to drop, so that no value loses its own.
+    data = _Input(stream, _BOM + start, f"\n{mark}\n".encode())
     names = [f"c{index}" for index in range(width)]
     number = 0
     try:
@@ -231,7 +241,7 @@ def _write_batch(batch: pa.RecordBatch, number: int, unparsable: _Unparsable, wr
     if bad:
         writer.write_mixed(pa.array(numbers, pa.int64()), batch.columns, bad)
     elif batch.num_rows:
-        writer.write(pa.array(numbers, pa.int64()), batch.columns)
+        writer.write(row_numbers(number + 1, batch.num_rows), batch.columns)
     return number + len(numbers) + len(bad)
 
 

@@ -92,8 +92,15 @@ class ExpressionVisitor:
         return table if node.otherwise is None else f"CASE WHEN {key} IS NOT NULL THEN {table} END"
 
     def _visit_concat(self, node: p.Concat) -> str:
-        between = f" || {literal(node.separator)} || " if node.separator else " || "
-        return f"({between.join(self.visit(part) for part in node.parts)})"
+        between = f", {literal(node.separator)}, " if node.separator else ", "
+        there = [
+            f"{self.visit(part.source if isinstance(part, p.Render) else part)} IS NOT NULL"
+            for part in node.parts
+            if not isinstance(part, p.Literal)
+        ]
+        # One concat, as each || would write out all that is on its left once more.
+        text = f"concat({between.join(self.visit(part) for part in node.parts)})"
+        return f"CASE WHEN {' AND '.join(there)} THEN {text} END" if there else text
 
     def _visit_makedate(self, node: p.MakeDate) -> str:
         year, month, day = (self.visit(part) for part in (node.year, node.month, node.day))

@@ -19,7 +19,14 @@ import pyarrow.parquet as pq
 from lume_dagster.engine.batch_file import BatchFile
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError
-from lume_dagster.engine.stage import Cancel, StageInfo, check_cancel, compare_columns, writing_stage
+from lume_dagster.engine.stage import (
+    Cancel,
+    StageInfo,
+    check_cancel,
+    compare_columns,
+    row_numbers,
+    writing_stage,
+)
 
 _BATCH_ROWS = 65_536
 
@@ -68,8 +75,7 @@ def stage_parquet(
                 texts = [
                     _texts(array, path, name) for array, name in zip(batch.columns, columns, strict=True)
                 ]
-                first = writer.rows + 1
-                writer.write(pa.array(range(first, first + batch.num_rows), pa.int64()), texts)
+                writer.write(row_numbers(writer.rows + 1, batch.num_rows), texts)
             info = StageInfo(columns, "parquet", None, writer.rows, 0, size)
             writer.finish(info)
     return info, missing, unexpected

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lume_dagster.engine.document import SourceSpec
@@ -26,6 +27,7 @@ from lume_dagster.engine.errors import BatchError, CancelledError, EngineError
 _METADATA_KEY = b"lume.stage"
 _ROW_GROUP, _SMALL_ROW_GROUP = 122_880, 2_048
 _ROW_GROUP_CELLS = 20_000_000
+_ROW_NUMBER = "row_number"
 STAGE_FILE = "source.parquet"
 
 
@@ -99,11 +101,18 @@ def stage_schema(columns: int) -> pa.Schema:
     """The Arrow schema of a stage with so many source columns."""
     return pa.schema(
         [
-            pa.field("row_number", pa.int64(), nullable=False),
+            pa.field(_ROW_NUMBER, pa.int64(), nullable=False),
             pa.field("unparsable", pa.string()),
             pa.field("unparsable_reason", pa.string()),
             *(pa.field(f"c{index}", pa.string()) for index in range(columns)),
         ]
+    )
+
+
+def row_numbers(first: int, count: int) -> pa.Array:
+    """So many row numbers in a row."""
+    return pc.cumulative_sum(
+        pa.repeat(pa.scalar(1, pa.int64()), count), start=pa.scalar(first - 1, pa.int64())
     )
 
 
@@ -183,7 +192,14 @@ def writing_stage(path: Path, columns: int) -> Iterator[StageWriter]:
     partial = path.with_name(path.name + ".tmp")
     schema = stage_schema(columns)
     try:
-        with pq.ParquetWriter(partial, schema, compression="snappy", write_statistics=False) as writer:
+        with pq.ParquetWriter(
+            partial,
+            schema,
+            compression="snappy",
+            write_statistics=False,
+            use_dictionary=[name for name in schema.names if name != _ROW_NUMBER],
+            column_encoding={_ROW_NUMBER: "DELTA_BINARY_PACKED"},
+        ) as writer:
             stage = StageWriter(writer, schema)
             yield stage
         partial.replace(path)

@@ -15,6 +15,7 @@ from lume_dagster.engine.duckdb_compiler import DuckDBCompiler, StageLayout
 from lume_dagster.engine.errors import EngineError
 from lume_dagster.engine.flow import FlowVersion
 from lume_dagster.engine.results import read_page
+from lume_dagster.engine.row_set import RowSet
 from lume_dagster.engine.sql import literal
 from lume_dagster.engine.stage import Cancel, StagedBatch, check_cancel, os_reason
 
@@ -82,13 +83,11 @@ def transform(
     with _results(out / MAPPED_FILE, out / REJECTS_FILE) as (mapped, rejects):
         duplicates = _find_duplicates(cursor, compiler, info.rows) if flow.plan.key and info.rows else False
         check_cancel(cancel)
-        rejected = _find_rejected(cursor, compiler, info.rows, duplicates) if info.rows else 0
+        rejected = RowSet(info.rows)
+        with rejected.adding(cursor) as reject:
+            mapped_rows = _copy(cursor, compiler.mapped(reject, duplicates=duplicates), mapped)
         check_cancel(cancel)
-        mapped_rows = _copy(cursor, compiler.mapped(rejects=rejected > 0), mapped)
-        check_cancel(cancel)
-        rejected_rows = _copy(
-            cursor, compiler.rejects(duplicates="duplicates" if duplicates else None), rejects
-        )
+        rejected_rows = _copy_rejects(cursor, compiler, rejected, duplicates, rejects)
         by_type, by_field = _count_errors(cursor, rejects, rejected_rows)
         samples = read_page(cursor, rejects, 0, _SAMPLES)
         if mapped_rows + rejected_rows != info.rows:
@@ -143,21 +142,25 @@ def _find_duplicates(cursor: duckdb.DuckDBPyConnection, compiler: DuckDBCompiler
     return True
 
 
-def _find_rejected(
-    cursor: duckdb.DuckDBPyConnection, compiler: DuckDBCompiler, rows: int, duplicates: bool
-) -> int:
-    """Fill the variable `rejected`; how many there are."""
-    cursor.execute(f"SET VARIABLE rejected = ({compiler.rejected(rows, duplicates=duplicates)})")
-    return _count(cursor, "SELECT coalesce(bit_count(getvariable('rejected')), 0)")
-
-
 def _copy(cursor: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
     return _count(cursor, f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
 
 
+def _copy_rejects(
+    cursor: duckdb.DuckDBPyConnection,
+    compiler: DuckDBCompiler,
+    rejected: RowSet,
+    duplicates: bool,
+    path: Path,
+) -> int:
+    if not len(rejected):
+        return _copy(cursor, compiler.no_rejects(), path)
+    rejected.keep(cursor, "rejected")
+    return _copy(cursor, compiler.rejects(duplicates="duplicates" if duplicates else None), path)
+
+
 def _count(cursor: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = cursor.execute(query).fetchone()
-    return int(row[0]) if row else 0
+    return int(cursor.execute(query).fetchall()[0][0])
 
 
 def _count_errors(

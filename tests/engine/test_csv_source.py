@@ -188,3 +188,8 @@ def test_cancel_while_reading_leaves_nothing(engine: Engine, work: Path) -> None
     done.set()
     with pytest.raises(CancelledError):
         engine.ingest(parse_flow(PAIR, name="x", version="v1"), str(work / "big.csv"), work, done)
+
+
+def test_a_byte_order_mark_in_the_first_value_stays(run: Run) -> None:
+    outcome = run(one_field({"type": "string"}, {"extract": "a"}), "a,b\n\ufeffx,1\n\ufeffy,2\n")
+    assert outcome.mapped == [{"x": "\ufeffx"}, {"x": "\ufeffy"}]
