@@ -24,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 
 $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	@mkdir -p $(@D)
-	@cp $< $@
+	@cp $< $@.$$$$ && mv $@.$$$$ $@
 
 demo: $(READY) $(DAGSTER_HOME)/dagster.yaml ## two weeks of real batches the whole way, through real Dagster runs
 	@$(BIN)/python -m examples.demo

@@ -5,11 +5,14 @@ Run by `make demo`, from the project's folder. Exits with 0 only if all it claim
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
@@ -124,12 +127,18 @@ def table_of(outcomes: list[Outcome]) -> Table:
     return table
 
 
+def open_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME; opened by one process at a time, as the first one makes its tables."""
+    with FileLock(Path(os.environ["DAGSTER_HOME"]) / "opening.lock"):
+        return dg.DagsterInstance.get()
+
+
 def main() -> int:
     """Runs the demo; returns the exit code."""
     console, progress = Console(width=None if sys.stdout.isatty() else 150), Console(stderr=True)
     batches = {str(day): batch for day, batch in flights_by_day(raw_flights()).items()}
     write_batches({day: damaged(batches[day]) if day == DAMAGED else batches[day] for day in DAYS}, FOLDER)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         outcomes = []
         with progress.status("") as line:
             for day in DAYS:
