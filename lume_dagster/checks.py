@@ -302,7 +302,7 @@ def _schema(batch: Batch, level: Level) -> Verdict:
     file = output_file(batch.run, "mapped")
     if file is None:
         location = batch.run.target_locations and batch.run.target_locations.mapped
-        return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, level)
+        return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, "warn")
     differences = schema_differences(batch.flow.target_schema, file.schema())
     figures = {"columns": file.schema().names, "differences": differences}
     if differences:

@@ -54,7 +54,13 @@ def _review_row(reject: Mapping[str, Any]) -> dict[str, Any]:
     record = reject["source_record"]
     source = json.loads(record) if isinstance(record, str) else record
     own = {ROW_NUMBER: reject["row_number"], REASONS: _cell(_reasons(reject["errors"]))}
-    return own | {f"source {name}" if name in own else name: _cell(value) for name, value in source.items()}
+    row = dict[str, Any](own)
+    for name, value in source.items():
+        column = _cell(name)
+        while column in row:
+            column = f"source {column}"
+        row[column] = _cell(value)
+    return row
 
 
 def _reasons(errors: Sequence[Mapping[str, Any]]) -> str:

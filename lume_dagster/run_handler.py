@@ -103,6 +103,9 @@ class LumeRunHandler:
         except AlreadySucceededError as error:
             return self._existing(error, forced_before=force_rerun and not force)
         self._remember(run)
+        if run.failed and earlier is None:
+            # An earlier attempt made it, and died before it could remember it.
+            return self._create(force_rerun=force_rerun)
         self._context.log.info(f"{run.label} is {run.status}{', forced' if force else ''}")
         return run
 
@@ -140,16 +143,20 @@ class LumeRunHandler:
             )
         )
 
+    @property
+    def _root_run_id(self) -> str:
+        return self._context.run.root_run_id or self._context.run.run_id
+
     def _run_metadata(self) -> dict[str, str]:
         return {
-            "dagster_run_id": self._context.run.run_id,
+            # Part of the request that the Idempotency-Key names: the same for every re-execution.
+            "dagster_run_id": self._root_run_id,
             "dagster_job": self._context.job_name,
             "dagster_partition": self._context.partition_key,
         }
 
     def _idempotency_key(self, earlier: str | None, *, force: bool) -> str:
-        root = self._context.run.root_run_id or self._context.run.run_id
-        parts = [root, self._flow_version, self._source_path, str(force), earlier or ""]
+        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier or ""]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _log_status(self, run: LumeRun) -> None:

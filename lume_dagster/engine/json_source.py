@@ -25,6 +25,7 @@ from lume_dagster.engine.text_stream import Utf8Stream, encoding_of
 
 _MAX_RECORD = 16 * 1024 * 1024
 _MAX_COLUMNS = 10_000
+_MAX_DEPTH = 100
 _CHUNK_ROWS = 8_192
 _CHUNK_BYTES = 16 * 1024 * 1024
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -247,9 +248,25 @@ def _raw(text: str, value: Any) -> _Raw:
         return _Raw(text, None, "is no JSON object")
     if any("\0" in name for name in value):
         return _Raw(text, None, "the name of a member holds a NUL character")
+    if text.count("{") + text.count("[") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
+        return _Raw(text, None, f"is nested deeper than {_MAX_DEPTH} levels")
     if ("\\ud" in text or "\\uD" in text) and _SURROGATE.search(_json(value)):
         return _Raw(text, None, "a text is not valid Unicode (a lone surrogate)")
     return _Raw(text, value)
+
+
+def _depth(value: dict[str, Any]) -> int:
+    """The levels of nesting; counted without recursion, which deep values would exhaust."""
+    depth, level = 0, list[Any]([value])
+    while level:
+        depth += 1
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(item, (dict, list))
+        ]
+    return depth
 
 
 def _lines(stream: Utf8Stream, name: str) -> Iterator[_Raw]:

@@ -253,6 +253,12 @@ def compare_columns(
         for column in needed:
             close = get_close_matches(column.casefold(), unread, n=1, cutoff=0.6)
             said.append(f"{column!r}" + (f" (did you mean {unread[close[0]]!r}?)" if close else ""))
+        if not there & {*flow_columns, *source.ignore}:
+            # Without a header, the names would be values of the first record, which no message may hold.
+            raise BatchError(
+                f"{path}: of the columns that the flow reads none is there ({', '.join(map(repr, needed))}), and none "
+                f"of its {len(found)} columns is known. Is its header missing?"
+            )
         columns = ", ".join(map(repr, list(found)[:50])) + (", ..." if len(found) > 50 else "")
         raise BatchError(
             f"{path}: the flow reads {'columns that are' if len(needed) > 1 else 'a column that is'} not there: "

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from lume_dagster.engine.database import open_database
 from lume_dagster.engine.document import TargetSpec
-from lume_dagster.engine.errors import BatchError, CancelledError
+from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.stage import Cancel, check_cancel
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def load_table(target: TargetSpec, mapped: Path, name: BatchName, cancel: Cancel
         cancel: Stops the work between two chunks of records; the table then stays as it was.
 
     Raises:
-        BatchError: The database refuses, or the table has not the columns of the target schema.
-        CancelledError: The caller's flag is set, or a later run has written the batch already.
+        BatchError: The database refuses, the table has not the columns of the target schema, or a later run has
+            written the batch already.
+        CancelledError: The caller's flag is set.
     """
     import sqlalchemy as sa  # noqa: PLC0415 - an extra
 
@@ -67,7 +68,10 @@ def load_table(target: TargetSpec, mapped: Path, name: BatchName, cancel: Cancel
             own = sa.and_(table.c[_FLOW] == name.flow, table.c[_BATCH] == name.batch)
             latest = connection.scalar(sa.select(sa.func.max(table.c[_RUN])).where(own))
             if latest is not None and latest > name.run:
-                raise CancelledError(f"the later run {latest} has written the batch to {target.table}")
+                raise BatchError(
+                    f"the later run {latest} has written the batch to {target.table}, and is not overwritten; if it "
+                    "is not later, set the clocks of the machines right, and force a rerun"
+                )
             connection.execute(sa.delete(table).where(own))
             for records in _records(file, connection.dialect.name):
                 check_cancel(cancel)

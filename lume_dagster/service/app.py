@@ -292,6 +292,9 @@ def _endpoint(service: LumeService, row: _Operation) -> Callable[[Request], Awai
 
 
 async def _read_body(request: Request, model: type[Query]) -> Query:
+    # A page of another site can send anything but this without being asked for leave.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise InvalidRequestError("Content-Type: send the body as application/json")
     body = b""
     async for chunk in request.stream():
         body += chunk

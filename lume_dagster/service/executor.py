@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ _logger = logging.getLogger(__name__)
 STORED_INPUT_PREFIX = "run:"
 _BEATS_PER_LEASE = 5
 _MOST_FREQUENT_REASONS = 3
+_MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class _LeaseLostError(Exception):
@@ -88,8 +90,14 @@ class RunExecutor:
             if self._heart is None:
                 self._heart = threading.Thread(target=self._keep_leases, name="lume-leases", daemon=True)
                 self._heart.start()
-        self._advance(run.id, RunStatus.PENDING)
-        self._workers.submit(self._work, run, flow)
+        try:
+            self._advance(run.id, RunStatus.PENDING)
+            self._workers.submit(self._work, run, flow)
+        except BaseException:
+            # Nobody renews its lease from here on, so that it ends as CRASHED.
+            with self._lock:
+                self._cancels.pop(run.id, None)
+            raise
 
     def cancel(self, run_id: str) -> None:
         """Stops a run at its next step, if this process works on it."""
@@ -257,7 +265,7 @@ def _outcome(result: BatchResult, seconds: dict[str, float], checksums: dict[str
             "rows_per_second": round(result.source_rows / total, 1) if total else None,
             "bytes_read": result.bytes_read,
             "bytes_written": result.bytes_written,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT_BYTES,
         },
         "checksums": checksums,
     }

@@ -6,6 +6,7 @@ import ipaddress
 import os
 
 import uvicorn
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from lume_dagster.service.app import create_app
 from lume_dagster.service.runs import LumeService
@@ -33,7 +34,11 @@ def serve(settings: ServiceSettings, *, host: str, port: int) -> None:
         )
     service = LumeService(settings)
     try:
-        uvicorn.run(create_app(service, api_key), host=host, port=port, log_level="info")
+        app = create_app(service, api_key)
+        if api_key is None:
+            # Else a web page could speak to it through a name of its own that leads here.
+            app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", host])
+        uvicorn.run(app, host=host, port=port, log_level="info")
     finally:
         service.close()
 

@@ -104,8 +104,10 @@ def test_forbidden_errors_stop_a_batch_by_type_and_by_field() -> None:
 
 def test_what_a_run_does_not_tell_cannot_pass_for_good() -> None:
     checks = LumeChecks(forbidden_error_types=("unparsable",), volume=VolumeCheck(level="error"))
-    for name in ("rows_reconcile", "reject_rate", "errors_allowed", "schema", "volume"):
+    for name in ("rows_reconcile", "reject_rate", "errors_allowed", "volume"):
         assert judge(checks, run_with(), name).stops
+    unseen = judge(checks, run_with(), "schema")
+    assert (unseen.passed, unseen.level) == (False, "warn")
 
 
 @pytest.fixture

@@ -58,6 +58,12 @@ def test_a_source_column_of_the_same_name_is_kept(tmp_path: Path) -> None:
     ]
 
 
+def test_no_column_name_is_a_formula(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    write_review_csv(rejects((1, {"=HYPERLINK(1)": "x"}, [])), path)
+    assert "'=HYPERLINK(1)" in read(path)[0]
+
+
 def test_a_batch_without_rejects_is_a_header(tmp_path: Path) -> None:
     assert write_review_csv(rejects(), tmp_path / "none.csv") == 0
     assert (tmp_path / "none.csv").read_text().strip() == "row_number,reasons"

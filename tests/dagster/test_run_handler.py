@@ -99,6 +99,25 @@ def test_a_lost_answer_makes_no_second_run(instance: dg.DagsterInstance, scripte
     assert len(scripted.run_ids) == 1
 
 
+def test_a_re_execution_that_lost_the_id_sends_the_same_request(
+    instance: dg.DagsterInstance, scripted: ScriptedLume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lume = LumeResource(base_url=scripted.url)
+    with monkeypatch.context() as patched:
+        patched.setattr(LumeRunHandler, "_remember", _die)
+        first = drive(instance, lume)
+    assert not first.success
+    again = drive(
+        instance, lume, tags={"dagster/root_run_id": first.run_id, "dagster/parent_run_id": first.run_id}
+    )
+    assert harvested(again) == scripted.run_ids[0]
+    assert len(scripted.run_ids) == 1
+
+
+def _die(*_: object) -> None:
+    raise RuntimeError("killed")
+
+
 def test_a_wait_that_is_too_long_says_that_the_run_goes_on(
     instance: dg.DagsterInstance, scripted: ScriptedLume
 ) -> None:

@@ -130,7 +130,10 @@ def test_a_character_across_two_chunks(run: Run) -> None:
         ("a\tb\n1\t2\n", r'set source.delimiter: "\\t"'),
         ("a,b,a\n1,2,3\n", "names the column 'a' more than once"),
         ("a,B \n1,2\n", r"not there: 'b' \(did you mean 'B '\?\)"),
-        ("c,d\n1,2\n", "columns that are not there: 'a', 'b'. The file has 'c', 'd'"),
+        (
+            "c,d\n1,2\n",
+            r"none is there \('a', 'b'\), and none of its 2 columns is known. Is its header missing\?",
+        ),
     ],
 )
 def test_what_cannot_be_a_batch(run: Run, content: str, message: str) -> None:

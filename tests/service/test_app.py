@@ -22,6 +22,7 @@ from lume_dagster.service.embedded import EmbeddedTransport
 from lume_dagster.service.runs import LumeService
 
 URL = "http://embedded.test"
+AS_JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
@@ -108,11 +109,18 @@ def test_metadata_has_the_members_that_are_promised(http: httpx.Client, people: 
     ],
 )
 def test_a_faulty_body_is_told(http: httpx.Client, body: str, told: str) -> None:
-    assert told in problem(http.post("/v1/runs", content=body), 422)["detail"]
+    assert told in problem(http.post("/v1/runs", content=body, headers=AS_JSON), 422)["detail"]
 
 
 def test_a_huge_body_is_refused(http: httpx.Client) -> None:
-    problem(http.post("/v1/runs", content=b" " * (2 << 20)), 422)
+    problem(http.post("/v1/runs", content=b" " * (2 << 20), headers=AS_JSON), 422)
+
+
+def test_a_body_that_any_web_page_could_send_is_refused(http: httpx.Client, people: Path) -> None:
+    body = json.dumps(order(people))
+    for headers in ({}, {"content-type": "text/plain"}):
+        assert "Content-Type" in problem(http.post("/v1/runs", content=body, headers=headers), 422)["detail"]
+    assert http.get("/v1/runs").json()["total"] == 0
 
 
 @pytest.mark.parametrize(

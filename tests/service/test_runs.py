@@ -26,6 +26,7 @@ from lume_dagster.service.errors import (
 from lume_dagster.service.models import CreateRun, Run
 from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
+from lume_dagster.service.store import RunStore
 from tests.conftest import PEOPLE_GOOD
 
 
@@ -239,6 +240,42 @@ def test_an_internal_error_crashes_the_run(
     assert "a fault of our own" in (run.metadata.error_message or "")
     assert left_behind(settings) == []
     assert complete(service, people).status == "PARTIAL_FAILED"
+
+
+def test_a_run_that_could_not_be_queued_does_not_block_its_batch(
+    settings: ServiceSettings, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlucky, other = LumeService(settings), LumeService(settings)
+
+    def locked(*_: object, **__: object) -> bool:
+        raise UnavailableError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunStore, "advance", locked)
+        with pytest.raises(UnavailableError):
+            start(unlucky, people)
+    assert end(other, start(other, people)).status == "CRASHED"
+    assert complete(other, people).status == "PARTIAL_FAILED"
+    unlucky.close()
+    other.close()
+
+
+def test_the_message_about_a_file_without_header_holds_no_value(service: LumeService, people: Path) -> None:
+    people.write_text("7,Ada,secret-address\n")
+    message = complete(service, people).metadata.error_message or ""
+    assert "header missing" in message
+    assert "secret-address" not in message
+
+
+def test_a_deeply_nested_record_is_a_reject(service: LumeService, people: Path, flows: Path) -> None:
+    batch = people.with_suffix(".jsonl")
+    good = '{"ID": 1, "Full Name": "Ada", "Mail": null, "x": %s}'
+    batch.write_text("\n".join(good % ("[" * depth + "]" * depth) for depth in (1, 90, 450, 900, 5000)))
+    flow = flows / "people" / "v2.yaml"
+    flow.write_text((flows / "people" / "v1.yaml").read_text().replace(", isPrimaryKey: true", ""))
+    run = end(service, service.create_run(CreateRun(flow_version="people:v2", source_path=str(batch)))[0])
+    assert run.metadata.rows is not None
+    assert (run.metadata.rows.mapped, run.metadata.rows.rejected) == (2, 3)
 
 
 def test_a_waiter_is_told_of_each_change(service: LumeService, people: Path, slow: None) -> None:
