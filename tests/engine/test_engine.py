@@ -73,7 +73,7 @@ def test_the_stored_input_can_be_mapped_again(engine: Engine, work: Path) -> Non
     other = parse_flow(
         document({"x": {"type": "string"}}, {"x": {"extract": "aa"}}), name="other", version="v1"
     )
-    with pytest.raises(BatchError, match=r"not there: 'aa' \(did you mean 'a'"):
+    with pytest.raises(BatchError, match=r"none is there \('aa'\)"):
         engine.open_stage(work / "source.parquet", other)
     with pytest.raises(BatchError, match="no longer there"):
         engine.open_stage(work / "gone.parquet", FLOW)
