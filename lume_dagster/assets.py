@@ -18,7 +18,14 @@ from lume_dagster.checks import (
 )
 from lume_dagster.client import FlowVersionInfo, LumeError, LumeRun, LumeUnavailableError, RunTimeoutError
 from lume_dagster.config import FORCE_RERUN_TAG, LumeAuditConfig, LumeRunConfig
-from lume_dagster.metadata import RUN_ID, SOURCE_ROWS, mapped_metadata, rejects_metadata, run_metadata
+from lume_dagster.metadata import (
+    RUN_ID,
+    SOURCE_ROWS,
+    latest_materialization,
+    mapped_metadata,
+    rejects_metadata,
+    run_metadata,
+)
 from lume_dagster.resource import LumeResource
 from lume_dagster.run_handler import LumeRunHandler
 from lume_dagster.translator import AssetKind, DagsterLumeTranslator, LumeAssetProps
@@ -290,10 +297,7 @@ def _data_version(run: LumeRun, kind: str) -> dg.DataVersion:
 
 def _run_id_of(context: dg.AssetExecutionContext, run_key: dg.AssetKey) -> str:
     """The Lume run that the latest materialization of this partition of the run asset stands for."""
-    found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=run_key, asset_partitions=[context.partition_key]), limit=1
-    ).records
-    materialization = found[0].asset_materialization if found else None
+    materialization = latest_materialization(context.instance, run_key, context.partition_key)
     run_id = materialization.metadata.get(RUN_ID) if materialization else None
     if run_id is None:
         raise dg.Failure(

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from lume_dagster.metadata import OUTPUT, RUN_ID
+from lume_dagster.metadata import OUTPUT, RUN_ID, latest_materialization
 from lume_dagster.outputs import read_output
 from lume_dagster.resource import LumeResource
 
@@ -74,13 +74,7 @@ def _published(context: dg.InputContext) -> list[dg.AssetMaterialization]:
 
 
 def _latest(context: dg.InputContext, partition: str | None) -> dg.AssetMaterialization:
-    found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(
-            asset_key=context.asset_key, asset_partitions=None if partition is None else [partition]
-        ),
-        limit=1,
-    ).records
-    materialization = found[0].asset_materialization if found else None
+    materialization = latest_materialization(context.instance, context.asset_key, partition)
     if materialization is None or OUTPUT not in materialization.metadata:
         raise dg.DagsterInvariantViolationError(
             f"{context.asset_key.to_user_string()} has no published output"

@@ -24,6 +24,19 @@ _LONGEST_TEXT = 300
 Metadata = dict[str, Any]
 
 
+def latest_materialization(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str | None
+) -> dg.AssetMaterialization | None:
+    """The latest materialization of an asset, or of one of its partitions; None if there is none."""
+    found = instance.fetch_materializations(
+        dg.AssetRecordsFilter(
+            asset_key=asset_key, asset_partitions=None if partition is None else [partition]
+        ),
+        limit=1,
+    ).records
+    return found[0].asset_materialization if found else None
+
+
 def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
     """What describes the run itself: its id, batch, status, rows, times and throughput. Durations in seconds."""
     found: Metadata = {
