@@ -8,16 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lume_dagster.alerts import LumeAlert, build_lume_alerts
     from lume_dagster.assets import build_lume_assets
+    from lume_dagster.automation import lume_automation_condition
+    from lume_dagster.batch_sensor import build_lume_batch_sensor
+    from lume_dagster.batches import BatchFiles, BatchQuery
     from lume_dagster.checks import LumeChecks, VolumeCheck
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
     from lume_dagster.review import write_review_csv
+    from lume_dagster.run_sensor import build_lume_run_sensor
     from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps
 
 _MODULES = {
+    "BatchFiles": "batches",
+    "BatchQuery": "batches",
     "DagsterLumeTranslator": "translator",
+    "LumeAlert": "alerts",
     "LumeAssetProps": "translator",
     "LumeAuditConfig": "config",
     "LumeChecks": "checks",
@@ -25,12 +33,19 @@ _MODULES = {
     "LumeResource": "resource",
     "LumeRunConfig": "config",
     "VolumeCheck": "checks",
+    "build_lume_alerts": "alerts",
     "build_lume_assets": "assets",
+    "build_lume_batch_sensor": "batch_sensor",
+    "build_lume_run_sensor": "run_sensor",
+    "lume_automation_condition": "automation",
     "write_review_csv": "review",
 }
 
 __all__ = [
+    "BatchFiles",
+    "BatchQuery",
     "DagsterLumeTranslator",
+    "LumeAlert",
     "LumeAssetProps",
     "LumeAuditConfig",
     "LumeChecks",
@@ -38,7 +53,11 @@ __all__ = [
     "LumeResource",
     "LumeRunConfig",
     "VolumeCheck",
+    "build_lume_alerts",
     "build_lume_assets",
+    "build_lume_batch_sensor",
+    "build_lume_run_sensor",
+    "lume_automation_condition",
     "write_review_csv",
 ]
 

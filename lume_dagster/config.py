@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 FORCE_RERUN_TAG = "lume/force_rerun"
+ADOPT_RUN_TAG = "lume/adopt_run"
 
 
 class LumeRunConfig(dg.Config):

@@ -15,6 +15,9 @@ RUN_ID = "lume/run_id"
 STATUS = "lume/status"
 SOURCE_ROWS = "lume/source_rows"
 OUTPUT = "lume/output"
+SOURCE_PATH = "lume/source_path"
+REJECT_RATE = "lume/reject_rate"
+RUN_URL = "lume/run_url"
 
 _MASK = "(masked)"
 _WHOLE_RECORD = "(whole record)"
@@ -43,7 +46,7 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
         RUN_ID: run.id,
         STATUS: run.status,
         "lume/flow_version": run.flow_version,
-        "lume/source_path": run.source_path,
+        SOURCE_PATH: run.source_path,
         "lume/forced": run.forced,
         "lume/mapper_fingerprint": run.mapper_fingerprint,
         "lume/duration_seconds": run.duration_seconds,
@@ -54,7 +57,7 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
             SOURCE_ROWS: rows.source,
             "lume/mapped_rows": rows.mapped,
             "lume/rejected_rows": rows.rejected,
-            "lume/reject_rate": round(rows.reject_rate, 6),
+            REJECT_RATE: round(rows.reject_rate, 6),
         }
     if (performance := run.performance) is not None:
         found |= {
@@ -65,7 +68,7 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
             f"lume/seconds_{stage.lower()}": value for stage, value in performance.stage_seconds.items()
         }
     if url is not None:
-        found["lume/run_url"] = dg.MetadataValue.url(url)
+        found[RUN_URL] = dg.MetadataValue.url(url)
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from lume_dagster.client import AlreadySucceededError, LumeError, LumeRun, NotFoundError
+from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.resource import LumeResource
 
 _TAG_PREFIX = "lume/run."
@@ -59,7 +60,7 @@ class LumeRunHandler:
             LumeError: Lume refused the request or could not be reached, or the wait was too long.
         """
         self._context.log.info(f"using {self._lume.connection}")
-        run = self._find() or self._create(force_rerun=force_rerun)
+        run = self._adopted() or self._find() or self._create(force_rerun=force_rerun)
         if run.is_final:
             return run
         with self._cancelled_on_termination(run):
@@ -73,6 +74,20 @@ class LumeRunHandler:
         if len(name) <= _MAX_TAG_NAME:
             return name
         return _TAG_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:16]
+
+    def _adopted(self) -> LumeRun | None:
+        """The run that somebody else started and this step is to take, however it ended."""
+        adopted = self._context.run.tags.get(ADOPT_RUN_TAG)
+        if adopted is None or self._context.retry_number or self._earlier_run_id():
+            return None
+        run = self._lume.client.run_status(adopted)
+        if run.flow_version != self._flow_version:
+            raise LumeError(
+                f"the tag {ADOPT_RUN_TAG} names {run.label}, but this step runs {self._flow_version}; name a run of it"
+            )
+        self._remember(run)
+        self._context.log.info(f"{run.label} was started elsewhere; it is taken as it is, {run.status}")
+        return run
 
     def _find(self) -> LumeRun | None:
         """The run of an earlier attempt, if it is one to go on with."""

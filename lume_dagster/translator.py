@@ -83,3 +83,18 @@ class DagsterLumeTranslator:
             metadata=metadata,
         )
         return spec if props.kind == "run" else spec.with_io_manager_key(IO_MANAGER_KEY)
+
+
+def flow_asset_keys(
+    flow_version: str, translator: DagsterLumeTranslator | None = None
+) -> dict[AssetKind, dg.AssetKey]:
+    """The keys that a translator gives to the assets of a flow version.
+
+    Args:
+        flow_version: The flow version, `NAME:vN`.
+        translator: The translator that `build_lume_assets` was given.
+    """
+    name, _, version = flow_version.partition(":")
+    translator = translator or DagsterLumeTranslator()
+    kinds: tuple[AssetKind, ...] = ("run", "mapped", "rejects")
+    return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in kinds}
