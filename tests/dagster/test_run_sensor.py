@@ -34,7 +34,9 @@ class Sensor:
             self.pipeline.instance,
             cursor=self.cursor,
             resources={"lume": self.pipeline.lume},
-            definitions=self.pipeline.definitions,
+            definitions=dg.Definitions.merge(
+                self.pipeline.definitions, dg.Definitions(sensors=[self.definition])
+            ),
         ) as context:
             result = self.definition.evaluate_tick(context)
         self.cursor = result.cursor
