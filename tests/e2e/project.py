@@ -105,8 +105,9 @@ class Project:
     def make_site(cls, folder: Path) -> Project:
         """The project with a second code location, `people`, for a webserver and a daemon."""
         project = cls.make(folder, extra_config=_FASTER)
-        (folder / "flows" / "people").mkdir()
-        (folder / "flows" / "people" / "v1.yaml").write_text(PEOPLE_FLOW)
+        for name in ("people", "arrivals"):
+            (folder / "flows" / name).mkdir()
+            (folder / "flows" / name / "v1.yaml").write_text(PEOPLE_FLOW)
         incoming = folder / "data" / "incoming" / "people"
         incoming.mkdir(parents=True)
         for name, text in PEOPLE_BATCHES.items():
