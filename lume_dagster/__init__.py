@@ -9,36 +9,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lume_dagster.assets import build_lume_assets
-    from lume_dagster.checks import LumeChecks, VolumeCheck
+    from lume_dagster.checks import FieldLimits, LumeChecks, VolumeCheck
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
     from lume_dagster.review import write_review_csv
     from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps
+    from lume_dagster.verdict import Batch, Verdict, lume_check
 
 _MODULES = {
+    "Batch": "verdict",
     "DagsterLumeTranslator": "translator",
+    "FieldLimits": "checks",
     "LumeAssetProps": "translator",
     "LumeAuditConfig": "config",
     "LumeChecks": "checks",
     "LumeIOManager": "io_manager",
     "LumeResource": "resource",
     "LumeRunConfig": "config",
+    "Verdict": "verdict",
     "VolumeCheck": "checks",
     "build_lume_assets": "assets",
+    "lume_check": "verdict",
     "write_review_csv": "review",
 }
 
 __all__ = [
+    "Batch",
     "DagsterLumeTranslator",
+    "FieldLimits",
     "LumeAssetProps",
     "LumeAuditConfig",
     "LumeChecks",
     "LumeIOManager",
     "LumeResource",
     "LumeRunConfig",
+    "Verdict",
     "VolumeCheck",
     "build_lume_assets",
+    "lume_check",
     "write_review_csv",
 ]
 
