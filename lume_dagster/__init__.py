@@ -13,18 +13,21 @@ if TYPE_CHECKING:
     from lume_dagster.automation import lume_automation_condition
     from lume_dagster.batch_sensor import build_lume_batch_sensor
     from lume_dagster.batches import BatchFiles, BatchQuery
-    from lume_dagster.checks import LumeChecks, VolumeCheck
+    from lume_dagster.checks import FieldLimits, LumeChecks, VolumeCheck
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
     from lume_dagster.review import write_review_csv
     from lume_dagster.run_sensor import build_lume_run_sensor
     from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps
+    from lume_dagster.verdict import Batch, Verdict, lume_check
 
 _MODULES = {
+    "Batch": "verdict",
     "BatchFiles": "batches",
     "BatchQuery": "batches",
     "DagsterLumeTranslator": "translator",
+    "FieldLimits": "checks",
     "LumeAlert": "alerts",
     "LumeAssetProps": "translator",
     "LumeAuditConfig": "config",
@@ -32,19 +35,23 @@ _MODULES = {
     "LumeIOManager": "io_manager",
     "LumeResource": "resource",
     "LumeRunConfig": "config",
+    "Verdict": "verdict",
     "VolumeCheck": "checks",
     "build_lume_alerts": "alerts",
     "build_lume_assets": "assets",
     "build_lume_batch_sensor": "batch_sensor",
     "build_lume_run_sensor": "run_sensor",
     "lume_automation_condition": "automation",
+    "lume_check": "verdict",
     "write_review_csv": "review",
 }
 
 __all__ = [
+    "Batch",
     "BatchFiles",
     "BatchQuery",
     "DagsterLumeTranslator",
+    "FieldLimits",
     "LumeAlert",
     "LumeAssetProps",
     "LumeAuditConfig",
@@ -52,12 +59,14 @@ __all__ = [
     "LumeIOManager",
     "LumeResource",
     "LumeRunConfig",
+    "Verdict",
     "VolumeCheck",
     "build_lume_alerts",
     "build_lume_assets",
     "build_lume_batch_sensor",
     "build_lume_run_sensor",
     "lume_automation_condition",
+    "lume_check",
     "write_review_csv",
 ]
 

@@ -7,28 +7,24 @@ from typing import Any
 
 import dagster as dg
 
-from lume_dagster.checks import (
-    STATUS_CHECK,
-    Batch,
-    LumeCheck,
-    LumeChecks,
-    Verdict,
-    mapped_checks,
-    status_verdict,
-)
+from lume_dagster.checks import STATUS_CHECK, LumeChecks, mapped_checks
 from lume_dagster.client import FlowVersionInfo, LumeError, LumeRun, LumeUnavailableError, RunTimeoutError
 from lume_dagster.config import FORCE_RERUN_TAG, LumeAuditConfig, LumeRunConfig
+from lume_dagster.judging import status_verdict
 from lume_dagster.metadata import (
     RUN_ID,
     SOURCE_ROWS,
+    failure_metadata,
     latest_materialization,
     mapped_metadata,
     rejects_metadata,
     run_metadata,
 )
+from lume_dagster.plain_text import plain
 from lume_dagster.resource import LumeResource
 from lume_dagster.run_handler import LumeRunHandler
 from lume_dagster.translator import AssetKind, DagsterLumeTranslator, LumeAssetProps
+from lume_dagster.verdict import Batch, LumeCheck, Verdict
 
 SourcePath = str | Callable[[str], str]
 
@@ -122,7 +118,7 @@ def build_lume_assets(
                 ),
                 run_key,
                 source_asset or run_key,
-                mapped_checks(checks or LumeChecks()),
+                mapped_checks(checks or LumeChecks(), flow),
                 resource_key,
             ),
         ]
@@ -185,13 +181,17 @@ def _written(
         )
         yield dg.MaterializeResult(
             asset_key=rejects_key,
-            metadata=rejects_metadata(run, flow),
+            metadata=rejects_metadata(run, flow, lume.url_of(run)),
             data_version=_data_version(run, "rejects"),
             tags={RUN_ID: run.id},
         )
     yield _check_result(verdict, STATUS_CHECK, run_key)
     if not verdict.passed and not has_rejects:
-        raise dg.Failure(verdict.summary, metadata=shown, allow_retries=run.crashed)
+        raise dg.Failure(
+            verdict.summary,
+            metadata=failure_metadata(run, flow, lume.url_of(run)),
+            allow_retries=run.crashed,
+        )
 
 
 def _audit_step(
@@ -223,7 +223,7 @@ def _audit_step(
             if not (status := status_verdict(run)).passed:
                 raise dg.Failure(
                     f"nothing to publish: {status.summary}",
-                    metadata=run_metadata(run, lume.url_of(run)),
+                    metadata=failure_metadata(run, flow, lume.url_of(run)),
                     allow_retries=False,
                 )
             batch = Batch(run, lume.client, flow, _earlier_rows(context, run_key, run))
@@ -244,11 +244,12 @@ def _audit_step(
         stopped = {name: verdict for name, verdict in verdicts.items() if verdict.stops}
         if publishes and stopped and admitted is None:
             yield from results
-            raise _stopped(run, stopped, lume.url_of(run))
+            raise _stopped(batch, stopped, lume.url_of(run))
         if publishes:
             yield dg.MaterializeResult(
                 asset_key=spec.key,
-                metadata=mapped_metadata(run, flow, source_key) | _admission(admitted, stopped),
+                metadata=mapped_metadata(run, flow, source_key, lume.url_of(run))
+                | _admission(admitted, stopped),
                 data_version=_data_version(run, "mapped"),
                 tags={RUN_ID: run.id},
             )
@@ -257,13 +258,13 @@ def _audit_step(
     return audit
 
 
-def _stopped(run: LumeRun, stopped: Mapping[str, Verdict], url: str | None) -> dg.Failure:
+def _stopped(batch: Batch, stopped: Mapping[str, Verdict], url: str | None) -> dg.Failure:
     reasons = "; ".join(f"{name}: {verdict.summary}" for name, verdict in stopped.items())
     return dg.Failure(
-        f"the audit stopped the batch {run.source_path!r} of {run.id}: {reasons}. Its mapped output is not "
+        f"the audit stopped the batch {batch.run.source_path!r} of {batch.run.id}: {reasons}. Its mapped output is not "
         "published; an earlier one stays. Correct the batch and force a rerun, or materialize this asset again "
         "with admit: true and a reason.",
-        metadata=run_metadata(run, url),
+        metadata=failure_metadata(batch.run, batch.flow, url),
         allow_retries=False,
     )
 
@@ -277,9 +278,9 @@ def _check_result(
         check_name=name,
         asset_key=asset_key,
         severity=dg.AssetCheckSeverity.ERROR if verdict.level == "error" else dg.AssetCheckSeverity.WARN,
-        description=f"Admitted by hand ({admitted}), although: {verdict.summary}"
-        if overruled
-        else verdict.summary,
+        description=plain(
+            f"Admitted by hand ({admitted}), although: {verdict.summary}" if overruled else verdict.summary
+        ),
         metadata={**verdict.figures} | ({"lume/admitted": admitted} if overruled else {}),
     )
 

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-import statistics
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Annotated, Literal
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
-from lume_dagster.outputs import output_file
-from lume_dagster.target_schema import schema_differences
-
-Level = Literal["error", "warn", "off"]
+from lume_dagster import judging
+from lume_dagster.client import FlowVersionInfo
+from lume_dagster.judging import RateLimits
+from lume_dagster.target_schema import target_fields
+from lume_dagster.verdict import Level, LumeCheck
 
 STATUS_CHECK = "status"
 
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_]")
 
-class VolumeCheck(BaseModel):
+
+def _resolve_checks(context: dg.ResolutionContext, stated: str | Sequence[str]) -> tuple[LumeCheck, ...]:
+    found = context.resolve_value(stated)
+    return tuple(_imported(check) if isinstance(check, str) else check for check in found)
+
+
+def _imported(path: str) -> LumeCheck:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"the check {path!r} cannot be imported: {error}; write package.module.name"
+        ) from error
+    if not isinstance(found, LumeCheck):
+        raise ValueError(f"{path} is no check; decorate the function with lume_dagster.lume_check")  # noqa: TRY004
+    return found
+
+
+def _off(stated: object) -> object:
+    return "off" if stated is False else stated
+
+
+# YAML reads a bare `off` as false.
+_Level = Annotated[
+    Level,
+    BeforeValidator(_off),
+    dg.Resolver.default(model_field_type=Literal["error", "warn", "off", False]),
+]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class VolumeCheck(BaseModel, dg.Resolvable):
     """Compares the rows of a batch with the median of the batches before it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,10 +65,26 @@ class VolumeCheck(BaseModel):
     )
     min_ratio: float = Field(default=0.5, ge=0, description="Smallest share of the median that passes.")
     max_ratio: float = Field(default=2.0, gt=0, description="Largest multiple of the median that passes.")
-    level: Level = Field(default="warn", description="What a batch outside of these bounds leads to.")
+    level: _Level = Field(default="warn", description="What a batch outside of these bounds leads to.")
 
 
-class LumeChecks(BaseModel):
+class FieldLimits(BaseModel, dg.Resolvable):
+    """The share of rows with an error in one target field, above which its check warns or stops the batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    warn: _Share | None = Field(default=None, description="Share of rows above which the check warns.")
+    error: _Share | None = Field(default=None, description="Share of rows above which the batch is stopped.")
+
+    @model_validator(mode="after")
+    def _warns_before_it_stops(self) -> FieldLimits:
+        _ordered("warn", self.warn, "error", self.error)
+        if self.warn is None and self.error is None:
+            raise ValueError("give at least one of warn and error")
+        return self
+
+
+class LumeChecks(BaseModel, dg.Resolvable):
     """Which checks a batch has to pass before its mapped output is published, and where they draw the line.
 
     A check at level `error` keeps the batch from everything downstream; at level `warn` it only shows.
@@ -47,15 +97,15 @@ class LumeChecks(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rows_reconcile: Level = Field(
+    rows_reconcile: _Level = Field(
         default="error",
         description="Source rows are mapped plus rejected rows, and as many as the files hold.",
     )
-    reject_rate_warn: float | None = Field(
-        default=0.02, ge=0, le=1, description="Share of rejected rows above which the check warns."
+    reject_rate_warn: _Share | None = Field(
+        default=0.02, description="Share of rejected rows above which the check warns."
     )
-    reject_rate_error: float | None = Field(
-        default=0.10, ge=0, le=1, description="Share of rejected rows above which the batch is stopped."
+    reject_rate_error: _Share | None = Field(
+        default=0.10, description="Share of rejected rows above which the batch is stopped."
     )
     forbidden_error_types: tuple[str, ...] = Field(
         default=(), description="Error types of which a single one stops the batch, such as unparsable."
@@ -63,286 +113,142 @@ class LumeChecks(BaseModel):
     forbidden_error_fields: tuple[str, ...] = Field(
         default=(), description="Target fields of which a single error stops the batch."
     )
-    output_schema: Level = Field(
+    output_schema: _Level = Field(
         default="error", description="Columns and types of the mapped output are those of the target schema."
     )
-    source_drift: Level = Field(
+    source_drift: _Level = Field(
         default="warn", description="The batch has the columns that the mapper reads, and no others."
     )
     volume: VolumeCheck | None = Field(default=None, description="Rows against those of earlier batches.")
 
+    per_field: bool = Field(
+        default=False,
+        description="One check for each target field: the share of rows with an error in it. The fields have to "
+        "be known when the definitions are loaded.",
+    )
+    field_warn: _Share | None = Field(
+        default=0.02, description="With per_field: share of rows above which a field's check warns."
+    )
+    field_error: _Share | None = Field(
+        default=None, description="With per_field: share of rows above which a field's check stops the batch."
+    )
+    fields: dict[str, FieldLimits] = Field(
+        default_factory=dict,
+        description="Limits of single target fields; each has a check of its own, also without per_field.",
+    )
+    custom: Annotated[tuple[LumeCheck, ...], dg.Resolver(_resolve_checks, model_field_type=Sequence[str])] = (
+        Field(
+            default=(), description="Checks of your own, made with lume_check; in YAML, where to import them."
+        )
+    )
+
     @model_validator(mode="after")
     def _warns_before_it_stops(self) -> LumeChecks:
-        warn, error = self.reject_rate_warn, self.reject_rate_error
-        if warn is not None and error is not None and warn > error:
-            raise ValueError(
-                f"reject_rate_warn ({warn}) is above reject_rate_error ({error}); it would never warn"
-            )
+        _ordered("reject_rate_warn", self.reject_rate_warn, "reject_rate_error", self.reject_rate_error)
+        _ordered("field_warn", self.field_warn, "field_error", self.field_error)
         return self
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What the checks judge: an ended run that mapped its batch, and what is known around it.
+def _ordered(warn_name: str, warn: float | None, error_name: str, error: float | None) -> None:
+    if warn is not None and error is not None and warn > error:
+        raise ValueError(f"{warn_name} ({warn}) is above {error_name} ({error}); it would never warn")
 
-    Attributes:
-        run: The run.
-        client: The Lume of the run.
-        flow: The flow version of the run.
-        earlier_rows: Source rows of earlier batches, the latest first.
+
+def mapped_checks(checks: LumeChecks, flow: FlowVersionInfo | None = None) -> list[LumeCheck]:
+    """The checks on the mapped output that this configuration asks for.
+
+    Args:
+        checks: The configuration.
+        flow: What is known of the flow version; needed where each target field has a check.
+
+    Raises:
+        dagster.DagsterInvalidDefinitionError: Target fields that are not known are asked for, or two checks have
+            one name.
     """
-
-    run: LumeRun
-    client: LumeClient
-    flow: FlowVersionInfo
-    earlier_rows: Sequence[int] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found: passed or not, at which level, in one sentence, and the figures it judged by."""
-
-    passed: bool
-    summary: str
-    figures: Mapping[str, Any]
-    level: Level = "error"
-
-    @property
-    def stops(self) -> bool:
-        """Whether the batch goes no further."""
-        return not self.passed and self.level == "error"
-
-
-@dataclass(frozen=True)
-class LumeCheck:
-    """A check by its name: what it asks, whether it can stop a batch, and how it judges."""
-
-    name: str
-    description: str
-    can_stop: bool
-    judge: Callable[[Batch], Verdict]
-
-    def spec(
-        self, asset_key: dg.AssetKey, partitions_def: dg.PartitionsDefinition | None
-    ) -> dg.AssetCheckSpec:
-        """The check as Dagster knows it."""
-        with warnings.catch_warnings():
-            # Partitions of checks are a preview feature; without them a pass would speak for every batch.
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            return dg.AssetCheckSpec(
-                self.name,
-                asset=asset_key,
-                description=self.description,
-                blocking=self.can_stop,
-                partitions_def=partitions_def,
-            )
-
-
-def mapped_checks(checks: LumeChecks) -> list[LumeCheck]:
-    """The checks on the mapped output that this configuration asks for."""
-    found = []
-    if checks.rows_reconcile != "off":
-        found.append(
-            LumeCheck(
-                "rows_reconcile",
-                "No record is lost: source rows are mapped plus rejected rows, and as many as the files hold.",
-                checks.rows_reconcile == "error",
-                lambda batch: _rows_reconcile(batch, checks.rows_reconcile),
-            )
+    found = [*_run_checks(checks), *_field_checks(checks, flow), *checks.custom]
+    twice = [name for name, count in Counter(check.name for check in found).items() if count > 1]
+    if twice or STATUS_CHECK in {check.name for check in found}:
+        raise dg.DagsterInvalidDefinitionError(
+            f"more than one check is called {', '.join(twice) or STATUS_CHECK}; name your own with "
+            'lume_check(name="...")'
         )
-    if checks.reject_rate_warn is not None or checks.reject_rate_error is not None:
-        found.append(
-            LumeCheck(
-                "reject_rate",
-                "The share of rejected rows. "
-                + ", ".join(
-                    f"{word} above {limit:.2%}"
-                    for word, limit in (
-                        ("Warns", checks.reject_rate_warn),
-                        ("stops the batch", checks.reject_rate_error),
-                    )
-                    if limit is not None
-                )
-                + ".",
-                checks.reject_rate_error is not None,
-                lambda batch: _reject_rate(batch, checks),
-            )
+    return found
+
+
+def _run_checks(checks: LumeChecks) -> Iterator[LumeCheck]:
+    if checks.rows_reconcile != "off":
+        yield LumeCheck(
+            "rows_reconcile",
+            "No record is lost: source rows are mapped plus rejected rows, and as many as the files hold.",
+            checks.rows_reconcile == "error",
+            partial(judging.rows_reconcile, level=checks.rows_reconcile),
+        )
+    limits = RateLimits(checks.reject_rate_warn, checks.reject_rate_error)
+    if limits.words:
+        yield LumeCheck(
+            "reject_rate",
+            f"The share of rejected rows: {limits.words}.",
+            checks.reject_rate_error is not None,
+            partial(judging.reject_rate, limits=limits),
         )
     if checks.forbidden_error_types or checks.forbidden_error_fields:
         forbidden = [
             *checks.forbidden_error_types,
             *(f"field {name}" for name in checks.forbidden_error_fields),
         ]
-        found.append(
-            LumeCheck(
-                "errors_allowed",
-                f"No record was rejected for a forbidden reason: {', '.join(forbidden)}.",
-                True,
-                lambda batch: _errors_allowed(batch, checks),
-            )
+        yield LumeCheck(
+            "errors_allowed",
+            f"No record was rejected for a forbidden reason: {', '.join(forbidden)}.",
+            True,
+            partial(
+                judging.errors_allowed,
+                types=checks.forbidden_error_types,
+                fields=checks.forbidden_error_fields,
+            ),
         )
     if checks.output_schema != "off":
-        found.append(
-            LumeCheck(
-                "schema",
-                "Columns and types of the mapped output are those of the target schema.",
-                checks.output_schema == "error",
-                lambda batch: _schema(batch, checks.output_schema),
-            )
+        yield LumeCheck(
+            "schema",
+            "Columns and types of the mapped output are those of the target schema.",
+            checks.output_schema == "error",
+            partial(judging.schema, level=checks.output_schema),
         )
     if checks.source_drift != "off":
-        found.append(
-            LumeCheck(
-                "source_drift",
-                "The batch has the columns that the mapper reads, and no others.",
-                checks.source_drift == "error",
-                lambda batch: _source_drift(batch, checks.source_drift),
-            )
+        yield LumeCheck(
+            "source_drift",
+            "The batch has the columns that the mapper reads, and no others.",
+            checks.source_drift == "error",
+            partial(judging.source_drift, level=checks.source_drift),
         )
     if (volume := checks.volume) is not None and volume.level != "off":
-        found.append(
-            LumeCheck(
-                "volume",
-                f"Rows are between {volume.min_ratio:g} and {volume.max_ratio:g} times the median of the "
-                f"{volume.last} batches before.",
-                volume.level == "error",
-                lambda batch: _volume(batch, volume),
-            )
+        yield LumeCheck(
+            "volume",
+            f"Rows are between {volume.min_ratio:g} and {volume.max_ratio:g} times the median of the "
+            f"{volume.last} batches before.",
+            volume.level == "error",
+            partial(judging.volume, **volume.model_dump()),
         )
-    return found
 
 
-def status_verdict(run: LumeRun) -> Verdict:
-    """Whether a run mapped its batch, wholly or in part."""
-    figures: dict[str, Any] = {"run_id": run.id, "status": run.status}
-    if run.error_message:
-        figures["error_message"] = run.error_message
-    if run.failed:
-        return Verdict(
-            False, f"{run.label} ended {run.status}: {run.error_message or 'no reason given'}", figures
+def _field_checks(checks: LumeChecks, flow: FlowVersionInfo | None) -> Iterator[LumeCheck]:
+    limits = {name: RateLimits(stated.warn, stated.error) for name, stated in checks.fields.items()}
+    known = [field.name for field in target_fields(flow.target_schema)] if flow else []
+    if checks.per_field and not known:
+        raise dg.DagsterInvalidDefinitionError(
+            "per_field needs to know the target fields: pass flow=lume.client.flow_version(...), or in a component "
+            "ask Lume for them with `dg utils refresh-defs-state`; or name the fields under `fields`"
         )
-    return Verdict(True, f"{run.label} ended {run.status}", figures)
-
-
-def _rows_reconcile(batch: Batch, level: Level) -> Verdict:
-    rows = batch.run.rows
-    if rows is None:
-        return Verdict(False, "the run tells no row counts", {}, level)
-    held = {kind: _rows_held(batch, kind) for kind in ("mapped", "rejects")}
-    figures = {
-        "source_rows": rows.source,
-        "mapped_rows": rows.mapped,
-        "rejected_rows": rows.rejected,
-        "mapped_rows_held": held["mapped"],
-        "rejected_rows_held": held["rejects"],
-    }
-    passed = rows.source == rows.mapped + rows.rejected and held == {
-        "mapped": rows.mapped,
-        "rejects": rows.rejected,
-    }
-    summary = (
-        f"{rows.source} source rows, {rows.mapped} mapped and {rows.rejected} rejected; "
-        f"the outputs hold {held['mapped']} and {held['rejects']}"
-    )
-    return Verdict(passed, summary, figures, level)
-
-
-def _rows_held(batch: Batch, kind: Literal["mapped", "rejects"]) -> int:
-    file = output_file(batch.run, kind)
-    return file.rows() if file is not None else batch.client.results(batch.run, kind, page=1, size=1).total
-
-
-def _reject_rate(batch: Batch, checks: LumeChecks) -> Verdict:
-    rows = batch.run.rows
-    if rows is None:
-        return Verdict(False, "the run tells no row counts", {})
-    rate = rows.reject_rate
-    figures: dict[str, Any] = {
-        "reject_rate": round(rate, 6),
-        "rejected_rows": rows.rejected,
-        "source_rows": rows.source,
-    }
-    limits = {"warn_above": checks.reject_rate_warn, "error_above": checks.reject_rate_error}
-    figures |= {name: limit for name, limit in limits.items() if limit is not None}
-    for name, limit in (("error", checks.reject_rate_error), ("warn", checks.reject_rate_warn)):
-        if limit is not None and rate > limit:
-            level: Level = "error" if name == "error" else "warn"
-            summary = f"{rows.rejected} of {rows.source} rows were rejected: {rate:.2%}, above {limit:.2%}"
-            return Verdict(False, summary, figures, level)
-    return Verdict(True, f"{rows.rejected} of {rows.source} rows were rejected: {rate:.2%}", figures)
-
-
-def _errors_allowed(batch: Batch, checks: LumeChecks) -> Verdict:
-    validation = batch.run.validation
-    if validation is None:
-        return Verdict(False, "the run tells no validation results", {})
-    found = {
-        f"type {name}": validation.by_type[name]
-        for name in checks.forbidden_error_types
-        if validation.by_type.get(name)
-    }
-    found |= {
-        f"field {name}": sum(validation.by_field[name].values())
-        for name in checks.forbidden_error_fields
-        if validation.by_field.get(name)
-    }
-    figures = {
-        "forbidden_types": list(checks.forbidden_error_types),
-        "forbidden_fields": list(checks.forbidden_error_fields),
-        "found": found,
-    }
-    if not found:
-        return Verdict(True, "no record was rejected for a forbidden reason", figures)
-    return Verdict(
-        False, "forbidden errors: " + _listed(f"{name} ({count})" for name, count in found.items()), figures
-    )
-
-
-def _schema(batch: Batch, level: Level) -> Verdict:
-    file = output_file(batch.run, "mapped")
-    if file is None:
-        location = batch.run.target_locations and batch.run.target_locations.mapped
-        return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, "warn")
-    differences = schema_differences(batch.flow.target_schema, file.schema())
-    figures = {"columns": file.schema().names, "differences": differences}
-    if differences:
-        return Verdict(False, _listed(differences), figures, level)
-    return Verdict(
-        True, f"all {len(file.schema().names)} columns are as the target schema says", figures, level
-    )
-
-
-def _source_drift(batch: Batch, level: Level) -> Verdict:
-    source = batch.run.source
-    if source is None:
-        return Verdict(True, "the run does not tell the columns of its source; nothing to compare", {}, level)
-    figures = {"missing": list(source.missing), "unexpected": list(source.unexpected)}
-    if not source.missing and not source.unexpected:
-        return Verdict(
-            True, f"the batch has the {len(source.columns)} columns that are known", figures, level
+    if known and (unknown := sorted(limits.keys() - set(known))):
+        raise dg.DagsterInvalidDefinitionError(
+            f"there are limits for {', '.join(unknown)}, but the target fields are {', '.join(known)}"
         )
-    words = [
-        f"{title}: {_listed(map(repr, names))}"
-        for title, names in (("missing", source.missing), ("unexpected", source.unexpected))
-        if names
-    ]
-    return Verdict(False, "; ".join(words), figures, level)
-
-
-def _volume(batch: Batch, volume: VolumeCheck) -> Verdict:
-    rows = batch.run.rows
-    if rows is None:
-        return Verdict(False, "the run tells no row counts", {}, volume.level)
-    earlier = list(batch.earlier_rows[: volume.last])
-    figures: dict[str, Any] = {"source_rows": rows.source, "earlier_batches": len(earlier)}
-    if len(earlier) < volume.at_least:
-        return Verdict(True, f"only {len(earlier)} earlier batches to compare with", figures, volume.level)
-    median = statistics.median(earlier)
-    figures["median_rows"] = median
-    passed = volume.min_ratio * median <= rows.source <= volume.max_ratio * median
-    summary = f"{rows.source} rows; the median of {len(earlier)} earlier batches is {median:g}"
-    return Verdict(passed, summary, figures, volume.level)
-
-
-def _listed(items: Iterable[str]) -> str:
-    return ", ".join(items)
+    if checks.per_field:
+        others = RateLimits(checks.field_warn, checks.field_error)
+        limits = {name: limits.get(name, others) for name in known}
+    for name, stated in limits.items():
+        yield LumeCheck(
+            f"field_{_NOT_IN_A_NAME.sub('_', name)}",
+            f"The share of rows with an error in `{name}`: {stated.words or 'only shown'}.",
+            stated.error is not None,
+            partial(judging.field_errors, field=name, limits=stated),
+        )

@@ -9,10 +9,12 @@ import dagster as dg
 
 from lume_dagster.client import FlowVersionInfo, LumeRun
 from lume_dagster.client.models import ResultKind
+from lume_dagster.plain_text import visible
 from lume_dagster.target_schema import table_schema, target_fields
 
 RUN_ID = "lume/run_id"
 STATUS = "lume/status"
+OUTCOME = "lume/outcome"
 SOURCE_ROWS = "lume/source_rows"
 OUTPUT = "lume/output"
 SOURCE_PATH = "lume/source_path"
@@ -22,7 +24,6 @@ RUN_URL = "lume/run_url"
 _MASK = "(masked)"
 _WHOLE_RECORD = "(whole record)"
 _MOST_ROWS_SHOWN = 20
-_LONGEST_TEXT = 300
 
 Metadata = dict[str, Any]
 
@@ -40,15 +41,37 @@ def latest_materialization(
     return found[0].asset_materialization if found else None
 
 
+def outcome(run: LumeRun) -> str:
+    """How an ended run came out, in words.
+
+    Example:
+        `831 of 842 records mapped, 11 rejected`
+    """
+    if run.failed or (rows := run.rows) is None:
+        return run.status
+    if not rows.rejected:
+        return f"all {rows.source} records mapped"
+    return f"{rows.mapped} of {rows.source} records mapped, {rows.rejected} rejected"
+
+
 def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
-    """What describes the run itself: its id, batch, status, rows, times and throughput. Durations in seconds."""
-    found: Metadata = {
-        RUN_ID: run.id,
+    """What describes the run itself: its id, batch, outcome, rows, times and throughput.
+
+    Durations are in seconds. Numbers are there only where a plot of them over the batches tells something.
+
+    Args:
+        run: The run.
+        url: Its page.
+    """
+    found: Metadata = _identity(run, url) | {
         STATUS: run.status,
         "lume/flow_version": run.flow_version,
         SOURCE_PATH: run.source_path,
         "lume/forced": run.forced,
+        "lume/mapper_version": run.mapper_version,
         "lume/mapper_fingerprint": run.mapper_fingerprint,
+        "lume/started": run.started_at and dg.MetadataValue.timestamp(run.started_at),
+        "lume/finished": run.finished_at and dg.MetadataValue.timestamp(run.finished_at),
         "lume/duration_seconds": run.duration_seconds,
         "lume/error_message": run.error_message,
     }
@@ -62,19 +85,30 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
     if (performance := run.performance) is not None:
         found |= {
             "lume/rows_per_second": performance.rows_per_second,
+            "lume/bytes_read": performance.bytes_read,
+            "lume/bytes_written": performance.bytes_written,
             "lume/peak_memory_bytes": performance.peak_memory_bytes,
         }
         found |= {
             f"lume/seconds_{stage.lower()}": value for stage, value in performance.stage_seconds.items()
         }
-    if url is not None:
-        found[RUN_URL] = dg.MetadataValue.url(url)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def output_metadata(run: LumeRun, kind: ResultKind) -> Metadata:
+def failure_metadata(run: LumeRun, flow: FlowVersionInfo, url: str | None = None) -> Metadata:
+    """What a step that fails because of a run shows: the run, its most frequent errors, and some of its rejects.
+
+    Args:
+        run: The run.
+        flow: The flow version of the run.
+        url: The page of the run.
+    """
+    return run_metadata(run, url) | _errors(run, flow)
+
+
+def output_metadata(run: LumeRun, kind: ResultKind, url: str | None = None) -> Metadata:
     """What describes one of the outputs of a run: which run, how many rows, and where it lies."""
-    found: Metadata = {RUN_ID: run.id, STATUS: run.status, OUTPUT: kind}
+    found: Metadata = _identity(run, url) | {OUTPUT: kind}
     if (rows := run.rows) is not None:
         found["dagster/partition_row_count"] = rows.mapped if kind == "mapped" else rows.rejected
     locations = run.target_locations
@@ -83,15 +117,23 @@ def output_metadata(run: LumeRun, kind: ResultKind) -> Metadata:
     return found
 
 
-def mapped_metadata(run: LumeRun, flow: FlowVersionInfo, source_key: dg.AssetKey) -> Metadata:
+def _identity(run: LumeRun, url: str | None) -> Metadata:
+    found: Metadata = {RUN_ID: run.id, OUTCOME: outcome(run)}
+    return found if url is None else found | {RUN_URL: dg.MetadataValue.url(url)}
+
+
+def mapped_metadata(
+    run: LumeRun, flow: FlowVersionInfo, source_key: dg.AssetKey, url: str | None = None
+) -> Metadata:
     """The metadata of a batch's mapped output, with its columns and where each of them comes from.
 
     Args:
         run: The run.
         flow: The flow version of the run.
         source_key: The asset that stands for the source.
+        url: The page of the run.
     """
-    return output_metadata(run, "mapped") | {
+    return output_metadata(run, "mapped", url) | {
         "dagster/column_schema": table_schema(flow.target_schema),
         "dagster/column_lineage": dg.TableColumnLineage(
             {
@@ -102,20 +144,35 @@ def mapped_metadata(run: LumeRun, flow: FlowVersionInfo, source_key: dg.AssetKey
     }
 
 
-def rejects_metadata(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
-    """The metadata of a batch's rejects: the most frequent errors, and a sample with sensitive values masked."""
-    found = output_metadata(run, "rejects")
+def rejects_metadata(run: LumeRun, flow: FlowVersionInfo, url: str | None = None) -> Metadata:
+    """The metadata of a batch's rejects: the most frequent errors, and a sample with sensitive values masked.
+
+    Args:
+        run: The run.
+        flow: The flow version of the run.
+        url: The page of the run.
+    """
+    return output_metadata(run, "rejects", url) | _errors(run, flow)
+
+
+def _errors(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
     validation = run.validation
     if validation is None or not validation.counts:
-        return found
-    found["lume/top_errors"] = dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {"field": error.field or _WHOLE_RECORD, "error": error.type, "records": error.count}
-            )
-            for error in validation.counts[:_MOST_ROWS_SHOWN]
-        ]
-    )
+        return {}
+    found: Metadata = {
+        "lume/top_errors": dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "field": visible(error.field or _WHOLE_RECORD),
+                        "error": visible(error.type),
+                        "records": error.count,
+                    }
+                )
+                for error in validation.counts[:_MOST_ROWS_SHOWN]
+            ]
+        )
+    }
     sensitive = {field.name for field in target_fields(flow.target_schema) if field.is_sensitive}
     sample = [
         dg.TableRecord(_shown_error(reject.row_number, error.model_dump(), sensitive))
@@ -132,12 +189,8 @@ def _shown_error(row_number: int, error: Mapping[str, Any], sensitive: set[str])
     masked = bool(sensitive) and (error["field"] is None or bool(sensitive & set(error["field"].split(", "))))
     return {
         "row": row_number,
-        "field": error["field"] or _WHOLE_RECORD,
-        "error": error["type"],
-        "message": _MASK if masked else _shortened(error["message"]),
-        "value": _MASK if masked else _shortened(error["value"] or ""),
+        "field": visible(error["field"] or _WHOLE_RECORD),
+        "error": visible(error["type"]),
+        "message": _MASK if masked else visible(error["message"]),
+        "value": _MASK if masked else visible(error["value"] or ""),
     }
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

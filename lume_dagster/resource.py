@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator
@@ -113,7 +114,7 @@ class LumeResource(dg.ConfigurableResource):  # type: ignore[misc,type-arg,unuse
 
     def url_of(self, run: LumeRun) -> str | None:
         """The page of a run, where `run_url` says how to build its address."""
-        return self.run_url.format(run_id=run.id) if self.run_url else None
+        return self.run_url.replace("{run_id}", quote(run.id, safe="")) if self.run_url else None
 
     def __repr__(self) -> str:
         """Names the Lume; without the key."""

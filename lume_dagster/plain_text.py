@@ -1,0 +1,40 @@
+"""Text that comes from data, made fit to be shown: nothing in it formats, links, hides or runs.
+
+Dagster's UI shows text, tables, JSON, paths and failures as they are. Descriptions of checks and of columns, and
+Markdown metadata, it renders. A bare web address becomes a link to itself there, whatever is done.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST_TEXT = 300
+
+# An underscore within a word formats nothing, and names of fields are full of them.
+_MARKUP = re.compile(r"[\\`*\[\]<>&~|]|(?<![^\W_])_|_(?![^\W_])")
+# What makes a heading, a list, a quote or a rule, at the beginning of a line.
+_BLOCK = re.compile(r"^(\s*)(?=[#+=-])|^(\s*\d+)(?=[.)])", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    r"""Text for a place that renders Markdown, such that it shows there as it stands.
+
+    Example:
+        >>> plain("<script> and [x](javascript:alert)")
+        '\\<script\\> and \\[x\\](javascript:alert)'
+    """
+    return _BLOCK.sub(lambda found: f"{found[0]}\\", _MARKUP.sub(r"\\\g<0>", text))
+
+
+def visible(text: str, longest: int = _LONGEST_TEXT) -> str:
+    r"""Text for a table: its control and bidirectional characters as escapes, and cut where it is too long.
+
+    Example:
+        >>> visible("a\u202eb\n")
+        'a\\u202eb\\n'
+    """
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text[:longest]
+    )
+    return shown if len(text) <= longest else f"{shown}..."
