@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lume_dagster.cli_ci import checks_command, diff_command
 from lume_dagster.client import AlreadySucceededError, LumeClient, LumeError, LumeRun, RunStatus
 from lume_dagster.connect import LumeConnection
 
@@ -41,7 +42,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @dataclass(frozen=True)
-class _Session:
+class Session:
+    """What the commands share: the Lume, and where they print."""
+
     connection: LumeConnection
     console: Console
 
@@ -70,7 +73,7 @@ def main(context: click.Context, base_url: str | None, home: str | None, flows: 
     """
     # Where nobody reads along, nothing is cut to the width of a terminal.
     console = Console() if sys.stdout.isatty() else Console(width=_PIPED_WIDTH)
-    context.obj = _Session(LumeConnection(base_url=base_url, home=home, flows=flows), console)
+    context.obj = Session(LumeConnection(base_url=base_url, home=home, flows=flows), console)
 
 
 @main.command("run")
@@ -80,7 +83,7 @@ def main(context: click.Context, base_url: str | None, home: str | None, flows: 
 @_as_json
 @click.pass_obj
 def run_command(
-    session: _Session, flow_version: str, source_path: str, force_rerun: bool, as_json: bool
+    session: Session, flow_version: str, source_path: str, force_rerun: bool, as_json: bool
 ) -> None:
     """Run a flow version on a batch, and wait for the end.
 
@@ -121,7 +124,7 @@ def runs() -> None:
 @_as_json
 @click.pass_obj
 def list_runs(
-    session: _Session,
+    session: Session,
     flow_version: str | None,
     source_path: str | None,
     status: str | None,
@@ -147,7 +150,7 @@ def list_runs(
 @click.argument("run_id")
 @_as_json
 @click.pass_obj
-def show_run(session: _Session, run_id: str, as_json: bool) -> None:
+def show_run(session: Session, run_id: str, as_json: bool) -> None:
     """Show one run with all that is kept of it."""
     with session.client() as client:
         run = client.run_status(run_id)
@@ -161,7 +164,7 @@ def show_run(session: _Session, run_id: str, as_json: bool) -> None:
 @click.option("--size", type=click.IntRange(1, 100), default=20)
 @_as_json
 @click.pass_obj
-def show_results(session: _Session, run_id: str, kind: Any, page: int, size: int, as_json: bool) -> None:
+def show_results(session: Session, run_id: str, kind: Any, page: int, size: int, as_json: bool) -> None:
     """Print a page of the records that a run mapped or rejected."""
     with session.client() as client:
         found = client.results(run_id, kind, page=page, size=size)
@@ -180,7 +183,7 @@ def show_results(session: _Session, run_id: str, kind: Any, page: int, size: int
 @click.argument("run_id")
 @_as_json
 @click.pass_obj
-def cancel_run(session: _Session, run_id: str, as_json: bool) -> None:
+def cancel_run(session: Session, run_id: str, as_json: bool) -> None:
     """Cancel a run. One that has ended stays as it is."""
     with session.client() as client:
         run = client.cancel(run_id)
@@ -195,7 +198,7 @@ def flows() -> None:
 @flows.command("list")
 @_as_json
 @click.pass_obj
-def list_flows(session: _Session, as_json: bool) -> None:
+def list_flows(session: Session, as_json: bool) -> None:
     """List the flows and their versions."""
     with session.client() as client:
         found = client.flows()
@@ -212,7 +215,7 @@ def list_flows(session: _Session, as_json: bool) -> None:
 @click.argument("flow_version", metavar="FLOW:VERSION")
 @_as_json
 @click.pass_obj
-def show_flow(session: _Session, flow_version: str, as_json: bool) -> None:
+def show_flow(session: Session, flow_version: str, as_json: bool) -> None:
     """Show a flow version: its target fields, and where each comes from."""
     with session.client() as client:
         flow = client.flow_version(flow_version)
@@ -322,7 +325,7 @@ def _print_sample(found: dict[str, Any]) -> None:
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, help="Port to listen on.")
 @click.pass_obj
-def serve(session: _Session, host: str, port: int) -> None:
+def serve(session: Session, host: str, port: int) -> None:
     """Serve the embedded Lume over HTTP.
 
     If LUME_API_KEY is set, each request has to carry it in the header lume-api-key.
@@ -355,7 +358,7 @@ def _wait(client: LumeClient, run: LumeRun) -> LumeRun:
         return client.wait(run, on_status=show)
 
 
-def _print_run(session: _Session, run: LumeRun, as_json: bool) -> None:
+def _print_run(session: Session, run: LumeRun, as_json: bool) -> None:
     if as_json:
         _print_json(run)
         return
@@ -413,6 +416,9 @@ def _print_json(document: Any) -> None:
 def _jsonable(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
+
+main.add_command(checks_command)
+main.add_command(diff_command)
 
 if __name__ == "__main__":
     main()

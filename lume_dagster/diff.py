@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -288,6 +288,11 @@ def as_text(diff: FlowDiff) -> str:
             place = f"row {change.row_number}" + (f", {change.field}" if change.field else "")
             lines.append(f"    {place}: {visible(change.before)} -> {visible(change.after)}")
     return "\n".join(lines)
+
+
+def as_json(diff: FlowDiff) -> str:
+    """The diff as JSON, for machines."""
+    return json.dumps(asdict(diff), indent=2)
 
 
 def as_markdown(diff: FlowDiff) -> str:

@@ -17,6 +17,7 @@ STATUS = "lume/status"
 OUTCOME = "lume/outcome"
 SOURCE_ROWS = "lume/source_rows"
 OUTPUT = "lume/output"
+FLOW_VERSION = "lume/flow_version"
 SOURCE_PATH = "lume/source_path"
 REJECT_RATE = "lume/reject_rate"
 RUN_URL = "lume/run_url"
@@ -32,13 +33,21 @@ def latest_materialization(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str | None
 ) -> dg.AssetMaterialization | None:
     """The latest materialization of an asset, or of one of its partitions; None if there is none."""
+    record = latest_materialization_record(instance, asset_key, partition)
+    return record.asset_materialization if record else None
+
+
+def latest_materialization_record(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str | None
+) -> dg.EventLogRecord | None:
+    """The event of the latest materialization, with its time."""
     found = instance.fetch_materializations(
         dg.AssetRecordsFilter(
             asset_key=asset_key, asset_partitions=None if partition is None else [partition]
         ),
         limit=1,
     ).records
-    return found[0].asset_materialization if found else None
+    return found[0] if found else None
 
 
 def outcome(run: LumeRun) -> str:
@@ -65,7 +74,7 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
     """
     found: Metadata = _identity(run, url) | {
         STATUS: run.status,
-        "lume/flow_version": run.flow_version,
+        FLOW_VERSION: run.flow_version,
         SOURCE_PATH: run.source_path,
         "lume/forced": run.forced,
         "lume/mapper_version": run.mapper_version,

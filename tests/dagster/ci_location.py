@@ -1,0 +1,1 @@
+"""A code location whose definitions a test sets."""
