@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
-from lume_dagster.outputs import output_file
+from lume_dagster.client.frames import output_file
 from lume_dagster.target_schema import schema_differences
 
 Level = Literal["error", "warn", "off"]

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lume_dagster.client import AlreadySucceededError, LumeClient, LumeError, LumeRun, RunStatus
+from lume_dagster.client import AlreadySucceededError, LumeClient, LumeError, LumeRun, RunHandle, RunStatus
 from lume_dagster.connect import LumeConnection
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ def serve(session: _Session, host: str, port: int) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _wait(client: LumeClient, run: LumeRun) -> LumeRun:
+def _wait(client: LumeClient, run: LumeRun) -> RunHandle:
     """Waits for a run, with a line on the terminal that says how it goes."""
     progress = Console(stderr=True)
     if not progress.is_terminal:

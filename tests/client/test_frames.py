@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from lume_dagster.client import LumeClient
-from lume_dagster.outputs import output_file, read_output
+from lume_dagster.client.frames import output_file
 from lume_dagster.service import ServiceSettings, open_embedded
 from lume_dagster.testing import RunScript, ScriptedLume
 from tests.conftest import PROJECT
@@ -28,9 +28,9 @@ def test_pages_make_the_same_table_as_the_file(kind: Any, tmp_path: Path) -> Non
     embedded = open_embedded(ServiceSettings(home=tmp_path / "home", flows=PROJECT / "flows"))
     with LumeClient("http://lume.test", transport=embedded) as client:
         run = client.wait(client.run("flights:v1", str(batch)))
-        from_file = read_output(client, run, kind)
+        from_file = client.results_frame(run, kind, "arrow")
         unreachable = run.model_copy(update={"metadata": {**run.metadata, "target_locations": None}})
-        from_pages = read_output(client, unreachable, kind)
+        from_pages = client.results_frame(unreachable, kind, "arrow")
     assert from_file.num_rows == 1
     assert [plain(row) for row in from_pages.to_pylist()] == [plain(row) for row in from_file.to_pylist()]
     assert from_pages.schema.names == from_file.schema.names
@@ -54,8 +54,10 @@ def test_no_records_still_have_columns() -> None:
     }
     with ScriptedLume(RunScript(["SUCCEEDED"]), flows=[flow]) as lume, LumeClient(lume.url) as client:
         run = client.wait(client.run("p:v1", "x"))
-        assert read_output(client, run, "mapped").schema == pa.schema({"id": pa.int64(), "on": pa.date32()})
-        assert read_output(client, run, "rejects").num_rows == 0
+        assert client.results_frame(run, "mapped", "arrow").schema == pa.schema(
+            {"id": pa.int64(), "on": pa.date32()}
+        )
+        assert client.results_frame(run, "rejects", "arrow").num_rows == 0
 
 
 @pytest.mark.parametrize("location", [None, "/nowhere/x.parquet", "ftp://x/y", "no file at all"])
