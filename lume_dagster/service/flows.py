@@ -47,6 +47,17 @@ class FlowCatalog:
             raise NotFoundError(self._missing(parts["name"], parts["version"]))
         return path
 
+    def newest(self, name: str) -> str:
+        """The newest version of a flow, NAME:vN.
+
+        Raises:
+            NotFoundError: There is no such flow.
+        """
+        found = self.versions().get(name)
+        if not found:
+            raise NotFoundError(self._missing(name, "v1"))
+        return f"{name}:{found[-1]}"
+
     def load(self, flow_version: str) -> FlowVersion:
         """Reads a flow version.
 
