@@ -22,6 +22,7 @@ from lume_dagster.client.errors import (
     RunFailedError,
     RunTimeoutError,
 )
+from lume_dagster.client.flow_diff import FlowChange, FlowDiff, diff_flow_versions
 from lume_dagster.client.handles import (
     AsyncFlowHandle,
     AsyncRunHandle,
@@ -57,6 +58,8 @@ __all__ = [
     "AuthenticationError",
     "ClientSettings",
     "ErrorCount",
+    "FlowChange",
+    "FlowDiff",
     "FlowHandle",
     "FlowInfo",
     "FlowVersionInfo",
@@ -84,6 +87,7 @@ __all__ = [
     "TargetLocations",
     "Timekeeper",
     "ValidationSummary",
+    "diff_flow_versions",
     "flow",
     "init",
     "run",

@@ -170,6 +170,7 @@ class FlowVersionInfo(_Document):
     lineage: dict[str, list[str]]
     source: dict[str, Any]
     mapper: dict[str, Any]
+    target: dict[str, Any]
 
 
 class Page(_Document, Generic[Item]):

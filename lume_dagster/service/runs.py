@@ -108,6 +108,7 @@ class LumeService:
             lineage=flow.lineage,
             source=flow.source.model_dump(mode="json"),
             mapper=flow.mapper,
+            target=flow.target.model_dump(mode="json"),
         )
 
     def create_run(self, request: CreateRun, idempotency_key: str | None = None) -> tuple[Run, bool]:

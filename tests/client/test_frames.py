@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from lume_dagster.client import LumeClient
+from lume_dagster.client import ApiError, AsyncLumeClient, InvalidRequestError, LumeClient
 from lume_dagster.client.frames import output_file
 from lume_dagster.service import ServiceSettings, open_embedded
-from lume_dagster.testing import RunScript, ScriptedLume
+from lume_dagster.testing import Fault, RunScript, ScriptedLume
 from tests.conftest import PROJECT
 
+FLOW = {"name": "p", "version": "v1", "flow_version": "p:v1", "target_schema": {}}
 FLIGHTS = (
     b"year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,"
     b"origin,dest,air_time,distance,hour,minute,time_hour\n"
@@ -65,3 +68,51 @@ def test_what_cannot_be_reached_is_no_file(location: str | None) -> None:
     script = RunScript(["SUCCEEDED"], {"target_locations": {"mapped": location}})
     with ScriptedLume(script) as lume, LumeClient(lume.url) as client:
         assert output_file(client.wait(client.run("p:v1", "x")), "mapped") is None
+
+
+def test_pages_are_got_side_by_side_and_kept_in_order(tmp_path: Path) -> None:
+    mapped = [{"id": number} for number in range(1_234)]
+    flow = {**FLOW, "target_schema": {"properties": {"id": {"type": "integer"}}}}
+    with ScriptedLume(RunScript(["SUCCEEDED"], mapped=mapped), flows=[flow]) as lume:
+        run_id = lume.add_run("p:v1")
+        # The second page comes last.
+        lume.inject(Fault.slow(0.3), path="/results", times=2)
+        started = time.monotonic()
+        with LumeClient(lume.url) as client:
+            frame = client.results_frame(run_id, frame="pandas")
+        assert list(frame["id"]) == list(range(1_234))
+        assert time.monotonic() - started < 2
+        assert len(lume.asked("GET", "/results")) == 13
+
+        async def ask() -> Any:
+            async with AsyncLumeClient(lume.url) as client:
+                return await client.results_frame(run_id, frame="polars")
+
+        assert asyncio.run(ask())["id"].to_list() == list(range(1_234))
+
+
+@pytest.mark.parametrize("fault", [Fault.status(404), Fault.status(200, b'{"items": 7}')])
+def test_a_page_that_is_missing_is_an_error(fault: Fault) -> None:
+    script = RunScript(["SUCCEEDED"], mapped=[{"id": number} for number in range(1_000)])
+    with ScriptedLume(script, flows=[FLOW]) as lume, LumeClient(lume.url) as client:
+        run_id = lume.add_run("p:v1")
+        client.results(run_id)
+        lume.inject(fault, path="/results", times=3)
+        with pytest.raises(ApiError):
+            client.results_frame(run_id)
+
+
+def test_a_run_under_way_has_no_frame() -> None:
+    with ScriptedLume(RunScript(["TRANSFORMING"]), flows=[FLOW]) as lume, LumeClient(lume.url) as client:
+        run = client.run("p:v1", "x")
+        with pytest.raises(InvalidRequestError, match="not final"):
+            client.results_frame(run)
+
+
+def test_an_unknown_library_or_kind_is_told_before_anything_is_asked() -> None:
+    with ScriptedLume(flows=[FLOW]) as lume, LumeClient(lume.url) as client:
+        with pytest.raises(ValueError, match="'pandas', 'polars' or 'arrow', not 'dask'"):
+            client.results_frame("run_x", frame="dask")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="'mapped' or 'rejects', not 'both'"):
+            client.results_frame("run_x", "both")  # type: ignore[arg-type]
+        assert lume.requests == []
