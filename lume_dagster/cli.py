@@ -19,8 +19,17 @@ from rich.table import Table
 from rich.text import Text
 
 from lume_dagster.cli_ci import checks_command, diff_command
-from lume_dagster.client import AlreadySucceededError, LumeClient, LumeError, LumeRun, RunStatus
+from lume_dagster.client import (
+    AlreadySucceededError,
+    LumeClient,
+    LumeError,
+    LumeRun,
+    RunHandle,
+    RunStatus,
+    diff_flow_versions,
+)
 from lume_dagster.connect import LumeConnection
+from lume_dagster.results_file import write_results_file
 
 if TYPE_CHECKING:
     from lume_dagster.engine import FlowVersion
@@ -54,7 +63,7 @@ class Session:
         try:
             with self.connection.open() as client:
                 yield client
-        except (LumeError, ValueError) as error:
+        except (LumeError, ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -80,19 +89,34 @@ def main(context: click.Context, base_url: str | None, home: str | None, flows: 
 @click.argument("flow_version", metavar="FLOW:VERSION")
 @click.argument("source_path")
 @click.option("--force-rerun", is_flag=True, help="Run the batch again although it was mapped before.")
+@click.option(
+    "--upload", is_flag=True, help="Hand over the file of this machine at SOURCE_PATH, and run that."
+)
+@click.option("--metadata", metavar="NAME=VALUE", multiple=True, help="Attach this to the run; repeatable.")
 @_as_json
 @click.pass_obj
 def run_command(
-    session: Session, flow_version: str, source_path: str, force_rerun: bool, as_json: bool
+    session: Session,
+    flow_version: str,
+    source_path: str,
+    force_rerun: bool,
+    upload: bool,
+    metadata: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Run a flow version on a batch, and wait for the end.
+
+    SOURCE_PATH names the batch: a file that Lume can read, upload:..., a file that was handed over, or run:RUN_ID,
+    the input that an earlier run has kept.
 
     Exits with 1 if the run ends FAILED or CRASHED. Interrupted, it cancels a run of the embedded Lume, and leaves
     one of a hosted Lume to go on.
     """
     with session.client() as client:
+        if upload:
+            source_path = client.upload_file(source_path)
         try:
-            run = client.run(flow_version, source_path, force_rerun=force_rerun)
+            run = client.run(flow_version, source_path, _metadata_of(metadata), force_rerun)
         except AlreadySucceededError as error:
             raise click.ClickException(
                 f"run {error.run_id} has mapped {source_path} before; `lume-dagster runs show {error.run_id}` "
@@ -108,6 +132,20 @@ def run_command(
     _print_run(session, run, as_json)
     if run.failed:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_as_json
+@click.pass_obj
+def upload(session: Session, file: Path, as_json: bool) -> None:
+    """Hand a file over to Lume, and print the source path that names it from now on."""
+    with session.client() as client:
+        source_path = client.upload_file(file)
+    if as_json:
+        _print_json({"source_path": source_path})
+    else:
+        click.echo(source_path)
 
 
 @main.group()
@@ -162,11 +200,25 @@ def show_run(session: Session, run_id: str, as_json: bool) -> None:
 @click.option("--kind", type=_RESULT_KINDS, default="mapped", help="Mapped records, or rejects.")
 @click.option("--page", type=click.IntRange(min=1), default=1)
 @click.option("--size", type=click.IntRange(1, 100), default=20)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all records to this .csv, .jsonl or .parquet file instead.",
+)
 @_as_json
 @click.pass_obj
-def show_results(session: Session, run_id: str, kind: Any, page: int, size: int, as_json: bool) -> None:
-    """Print a page of the records that a run mapped or rejected."""
+def show_results(
+    session: Session, run_id: str, kind: Any, page: int, size: int, output: Path | None, as_json: bool
+) -> None:
+    """Print a page of the records that a run mapped or rejected, or write all of them to a file."""
     with session.client() as client:
+        if output is not None:
+            count = write_results_file(client, client.run_status(run_id), kind, output)
+            if as_json:
+                _print_json({"file": str(output), "records": count})
+            else:
+                click.echo(f"{output}: {count} records")
+            return
         found = client.results(run_id, kind, page=page, size=size)
     if as_json:
         _print_json(found)
@@ -192,7 +244,7 @@ def cancel_run(session: Session, run_id: str, as_json: bool) -> None:
 
 @main.group()
 def flows() -> None:
-    """List flow versions, look into them, check their files."""
+    """List flow versions, look into them and compare them; check their files, and make new versions."""
 
 
 @flows.command("list")
@@ -276,6 +328,69 @@ def check_flow(file: Path, sample: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
+@flows.command("diff")
+@click.argument("before", metavar="FLOW:VERSION")
+@click.argument("after", metavar="FLOW:VERSION")
+@_as_json
+@click.pass_obj
+def diff_flows(session: Session, before: str, after: str, as_json: bool) -> None:
+    """Show what differs between two flow versions, field by field."""
+    with session.client() as client:
+        diff = diff_flow_versions(client.flow_version(before), client.flow_version(after))
+    if as_json:
+        _print_json(diff)
+        return
+    if diff.changes:
+        table = _table("target field", "what", diff.before, diff.after)
+        for change in diff.changes:
+            was, now = (_json_text(value) for value in (change.before, change.after))
+            table.add_row(
+                Text(change.field or "(whole flow)"),
+                Text(change.place),
+                Text("" if change.kind == "added" else was),
+                Text("" if change.kind == "removed" else now),
+            )
+        session.console.print(table)
+    if diff.same_fingerprint:
+        click.echo(f"{before} and {after} have the same fingerprint: they say the same")
+    elif not diff.changes:
+        click.echo(f"{before} and {after} differ in something that this Lume does not tell")
+
+
+@flows.command("promote")
+@click.argument("source", metavar="DRAFT.yaml|FLOW:VERSION")
+@click.option("--flow", "name", help="The flow of a draft.  [default: the name of the folder it lies in]")
+@_as_json
+@click.pass_obj
+def promote_flow(session: Session, source: str, name: str | None, as_json: bool) -> None:
+    """Make a draft, or an older version, the next version of a flow.
+
+    The file is checked, and copied to FLOW/vN.yaml in the folder of the flow versions. Versions that are there stay
+    as they are.
+    """
+    if not session.connection.is_embedded:
+        raise click.ClickException(
+            "promote writes a file for the embedded Lume; leave out --base-url (LUME_BASE_URL)"
+        )
+    from lume_dagster.service.errors import ServiceError  # noqa: PLC0415 - heavy, and an extra
+    from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415 - heavy, and an extra
+
+    catalog = FlowCatalog(session.connection.embedded_settings().flows)
+    try:
+        is_file = source.endswith((".yaml", ".yml"))
+        file = Path(source) if is_file else catalog.path(source)
+        flow = catalog.promote(name or file.absolute().parent.name, file)
+    except ServiceError as error:
+        raise click.ClickException(str(error)) from error
+    written = catalog.path(flow.flow_version)
+    if as_json:
+        _print_json(
+            {"flow_version": flow.flow_version, "fingerprint": flow.fingerprint, "file": str(written)}
+        )
+    else:
+        click.echo(f"{source} is {flow.flow_version} now ({written}, fingerprint {flow.fingerprint[:12]})")
+
+
 def _map_sample(flow: FlowVersion, sample: str) -> dict[str, Any]:
     """What becomes of a batch, mapped in a folder that is removed afterwards."""
     from lume_dagster.engine import Engine  # noqa: PLC0415 - heavy, and an extra
@@ -344,7 +459,17 @@ def serve(session: Session, host: str, port: int) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _wait(client: LumeClient, run: LumeRun) -> LumeRun:
+def _metadata_of(pairs: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--metadata")
+        found[name] = value
+    return found
+
+
+def _wait(client: LumeClient, run: LumeRun) -> RunHandle:
     """Waits for a run, with a line on the terminal that says how it goes."""
     progress = Console(stderr=True)
     if not progress.is_terminal:
@@ -400,6 +525,10 @@ def _counts(run: LumeRun) -> Sequence[str]:
 def _reject_row(reject: Any) -> dict[str, Any]:
     reasons = "; ".join(f"{error.field or 'record'}: {error.message}" for error in reject.errors)
     return {"row": reject.row_number, "reasons": reasons, "record": json.dumps(reject.source_record)}
+
+
+def _json_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(*columns: str) -> Table:

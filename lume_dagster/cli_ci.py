@@ -121,10 +121,10 @@ def diff_command(
     Both flow versions run on the same stored input of each batch: which records change their verdict, and which
     values change, field by field. Values of sensitive fields are masked.
     """
-    from lume_dagster.diff import as_json, as_markdown, as_text, diff_flow_versions  # noqa: PLC0415 - imports Dagster
+    from lume_dagster.diff import as_json, as_markdown, as_text, diff_batches  # noqa: PLC0415 - imports Dagster
 
     with session.client() as client:
-        found = diff_flow_versions(client, before, after, batches, samples=samples)
+        found = diff_batches(client, before, after, batches, samples=samples)
     text = {"text": as_text, "json": as_json, "markdown": as_markdown}[form](found)
     if output is None:
         click.echo(text)

@@ -19,8 +19,9 @@ class LumeRunConfig(dg.Config):
     )
     source_path: str | None = Field(
         default=None,
-        description="Read the batch from here instead of the asset's own source path: another file, or "
-        "run:RUN_ID for the stored input of an earlier Lume run.",
+        description="Read the batch from here instead of the asset's own source path: another file, "
+        "upload:... for one that was handed over (`lume-dagster upload FILE`), or run:RUN_ID for the stored input of "
+        "an earlier Lume run.",
     )
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lume_dagster.client import AlreadySucceededError, FlowVersionInfo, LumeClient, LumeError, LumeRun
-from lume_dagster.outputs import read_output
 from lume_dagster.plain_text import visible
 from lume_dagster.target_schema import target_fields
 
@@ -104,7 +103,7 @@ class FlowDiff:
         )
 
 
-def diff_flow_versions(
+def diff_batches(
     client: LumeClient, before: str, after: str, source_paths: Iterable[str], *, samples: int = 5
 ) -> FlowDiff:
     """Runs two flow versions on the same batches, and compares what they make of each record.
@@ -169,7 +168,7 @@ class _Records:
     @classmethod
     def read(cls, client: LumeClient, run: LumeRun) -> _Records:
         count = run.rows.source if run.rows else 0
-        rejects = read_output(client, run, "rejects")
+        rejects = client.results_frame(run, "rejects", "arrow")
         reasons = {
             reject["row_number"]: tuple(
                 sorted((error["field"] or "", error["type"], error["message"]) for error in reject["errors"])
@@ -181,7 +180,7 @@ class _Records:
         rows = every.filter(pc.invert(pc.is_in(every, pa.array(list(reasons), pa.int64()))))
         if run.rows is not None and run.rows.mapped == 0:
             return cls(pa.table({}), rows, reasons)
-        mapped = read_output(client, run, "mapped")
+        mapped = client.results_frame(run, "mapped", "arrow")
         if mapped.num_rows != len(rows):
             raise LumeError(
                 f"{run.label}: of {count} records {len(reasons)} are rejected, but {mapped.num_rows} are mapped"

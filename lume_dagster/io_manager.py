@@ -8,7 +8,6 @@ import dagster as dg
 import pyarrow as pa
 
 from lume_dagster.metadata import OUTPUT, RUN_ID, latest_materialization
-from lume_dagster.outputs import read_output
 from lume_dagster.resource import LumeResource
 
 # By the full name of the class, so that a library is imported only where it is asked for.
@@ -60,7 +59,7 @@ class LumeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc,unused-ignor
     def _read(self, published: dg.AssetMaterialization) -> pa.Table:
         run_id, kind = (str(published.metadata[name].value) for name in (RUN_ID, OUTPUT))
         client = self.lume.client
-        return read_output(client, client.run_status(run_id), "rejects" if kind == "rejects" else "mapped")
+        return client.results_frame(run_id, "rejects" if kind == "rejects" else "mapped", "arrow")
 
 
 def _published(context: dg.InputContext) -> list[dg.AssetMaterialization]:

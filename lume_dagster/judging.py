@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lume_dagster.client import LumeRun
+from lume_dagster.client.frames import output_file
 from lume_dagster.metadata import outcome
-from lume_dagster.outputs import output_file
 from lume_dagster.target_schema import schema_differences
 from lume_dagster.verdict import Batch, Level, Verdict
 

@@ -9,18 +9,8 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "boolean": pa.bool_(),
-}
-_ARROW_FORMATS = {
-    "date": pa.date32(),
-    "date-time": pa.timestamp("us", tz="UTC"),
-    "date-time-local": pa.timestamp("us"),
-    "time-local": pa.time64("us"),
-}
+from lume_dagster.client.frames import arrow_type_of, json_type_of
+
 _SHOWN_CONSTRAINTS = (
     "const",
     "pattern",
@@ -46,9 +36,7 @@ class TargetField:
     @property
     def json_type(self) -> str:
         """Its JSON type, `null` left aside; `string` where the schema names none."""
-        stated = self.schema.get("type", "string")
-        types = [stated] if isinstance(stated, str) else [name for name in stated if name != "null"]
-        return types[0] if types else "string"
+        return json_type_of(self.schema)
 
     @property
     def is_sensitive(self) -> bool:
@@ -58,10 +46,7 @@ class TargetField:
     @property
     def arrow_type(self) -> pa.DataType | None:
         """The type of its column; None where this version does not know."""
-        stated = self.schema.get("format")
-        if self.json_type == "string" and stated in _ARROW_FORMATS:
-            return _ARROW_FORMATS[stated]
-        return _ARROW_TYPES.get(self.json_type)
+        return arrow_type_of(self.schema)
 
     def column(self) -> dg.TableColumn:
         """Its column, with the description and the constraints."""

@@ -16,6 +16,7 @@ Example:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import socket
@@ -118,7 +119,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A request as it came. Header names are in lower case; ``at`` is the time by the server's clock."""
+    """A request as it came. Header names are in lower case; ``at`` is the time by the server's clock.
+
+    The body is the JSON value, or the bytes of a file that is handed over.
+    """
 
     method: str
     path: str
@@ -272,6 +276,11 @@ class ScriptedLume:
             case ("POST", "v1", "runs"):
                 with self._lock:
                     answer = self._create_answer(request)
+            case ("POST", "v1", "flows", name, "runs") if any(name == flow for flow, _ in self._flows):
+                with self._lock:
+                    answer = self._create_answer(replace(request, body=self._order_of(name, request.body)))
+            case ("POST", "v1", "uploads"):
+                answer = _answer(201, {"source_path": f"upload:{hashlib.sha256(request.body).hexdigest()}"})
             case ("GET", "v1", "runs"):
                 wanted = {n: v for n, v in request.query.items() if n not in ("page", "size")}
                 views = [self._view(run) for run in reversed(list(self._runs.values()))]
@@ -290,6 +299,17 @@ class ScriptedLume:
             case ("GET", "v1", "flows", name, "versions", version) if (name, version) in self._flows:
                 answer = _answer(200, self._flows[name, version])
         return answer
+
+    def _order_of(self, name: str, body: Any) -> Any:
+        """What a create of a flow's run asks for, as one that names its batch; the same records are the same one."""
+        if not isinstance(body, dict):
+            return body
+        newest = [version for flow, version in self._flows if flow == name][-1]
+        order = {"flow_version": f"{name}:{body.get('version') or newest}", **body}
+        if "source_data" in order:
+            records = json.dumps(order.pop("source_data"), sort_keys=True).encode()
+            order["source_path"] = f"records:{hashlib.sha256(records).hexdigest()}"
+        return order
 
     def _create_answer(self, request: RecordedRequest) -> _Answer:
         order = request.body
@@ -388,6 +408,12 @@ def _page(items: Sequence[Any], query: Mapping[str, str]) -> _Answer:
     return _answer(200, {"items": shown, "total": len(items), "page": number, "size": size, "pages": pages})
 
 
+def _body_of(raw: bytes, media_type: str) -> Any:
+    if media_type == "application/octet-stream":
+        return raw
+    return json.loads(raw) if raw else None
+
+
 def _handler_of(lume: ScriptedLume) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -406,7 +432,7 @@ def _handler_of(lume: ScriptedLume) -> type[BaseHTTPRequestHandler]:
                     path=url.path,
                     query=dict(parse_qsl(url.query, keep_blank_values=True)),
                     headers=headers,
-                    body=json.loads(raw) if raw else None,
+                    body=_body_of(raw, headers.get("content-type", "")),
                     at=lume._monotonic(),
                 )
             )

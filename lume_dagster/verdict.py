@@ -13,7 +13,6 @@ import dagster as dg
 import pyarrow as pa
 
 from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
-from lume_dagster.outputs import read_output
 
 Level = Literal["error", "warn", "off"]
 
@@ -42,7 +41,7 @@ class Batch:
         Raises:
             LumeError: They cannot be read.
         """
-        return read_output(self.client, self.run, "mapped")
+        return self.client.results_frame(self.run, "mapped", "arrow")
 
     def rejects(self) -> pa.Table:
         """The records that the run rejected, with their reasons.
@@ -50,7 +49,7 @@ class Batch:
         Raises:
             LumeError: They cannot be read.
         """
-        return read_output(self.client, self.run, "rejects")
+        return self.client.results_frame(self.run, "rejects", "arrow")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -122,6 +123,133 @@ def test_a_flow_file_is_checked_against_a_sample(
     gone = call(environment, "flows", "check", file, "--sample", "gone.csv")
     assert gone.exit_code == 1
     assert "gone.csv: there is no such file" in gone.stderr
+
+
+def test_a_file_is_handed_over_and_run(environment: dict[str, str | None], people: Path) -> None:
+    source_path = call(environment, "upload", people).stdout.strip()
+    assert source_path.startswith("upload:")
+    assert told(environment, "upload", people) == {"source_path": source_path}
+    run = told(
+        environment, "run", "people:v1", source_path, "--metadata", "ticket=7", "--metadata", "why=a=b"
+    )
+    assert run["metadata"]["rows"] == {"source": 4, "mapped": 2, "rejected": 2}
+    assert run["metadata"]["run_metadata"].items() >= {"ticket": "7", "why": "a=b"}.items()
+    forced = told(environment, "run", "people:v1", people, "--upload", "--force-rerun")
+    assert forced["source_path"] == source_path
+    assert "gone.csv" in call(environment, "run", "people:v1", "gone.csv", "--upload").stderr
+    assert "NAME=VALUE" in call(environment, "run", "people:v1", people, "--metadata", "x").stderr
+
+
+def test_the_input_of_an_earlier_run_is_run_again(environment: dict[str, str | None], people: Path) -> None:
+    first = told(environment, "run", "people:v1", people)
+    people.unlink()
+    again = told(environment, "run", "people:v1", f"run:{first['id']}")
+    assert again["metadata"]["checksums"] == first["metadata"]["checksums"]
+
+
+def test_results_are_written_to_a_file(
+    environment: dict[str, str | None], people: Path, tmp_path: Path
+) -> None:
+    run_id = told(environment, "run", "people:v1", people)["id"]
+    written = {}
+    for kind, name in [
+        ("mapped", "m.csv"),
+        ("mapped", "m.jsonl"),
+        ("mapped", "m.parquet"),
+        ("rejects", "r.csv"),
+        ("rejects", "r.jsonl"),
+        ("rejects", "r.parquet"),
+    ]:
+        file = tmp_path / name
+        shown = call(environment, "runs", "results", run_id, "--kind", kind, "--output", file)
+        assert shown.stdout == f"{file}: 2 records\n"
+        written[name] = pq.read_table(file).to_pylist() if name.endswith("parquet") else file.read_text()
+    mapped = [
+        {"id": 1, "name": "Ada", "email": "ada@example.com"},
+        {"id": 2, "name": "Bob", "email": None},
+    ]
+    assert written["m.parquet"] == [json.loads(line) for line in written["m.jsonl"].splitlines()] == mapped
+    assert written["m.csv"] == '"id","name","email"\n1,"Ada","ada@example.com"\n2,"Bob",\n'
+    assert written["r.csv"].splitlines()[0] == "row_number,reasons,ID,Full Name,Mail"
+    rejects = [json.loads(line) for line in written["r.jsonl"].splitlines()]
+    assert [reject["row_number"] for reject in rejects] == [row["row_number"] for row in written["r.parquet"]]
+    refused = call(environment, "runs", "results", run_id, "--output", tmp_path / "m.docx")
+    assert ".csv, .jsonl, .parquet" in refused.stderr
+    assert (
+        "No such file"
+        in call(environment, "runs", "results", run_id, "--output", tmp_path / "no" / "m.csv").stderr
+    )
+
+
+def test_versions_are_compared(environment: dict[str, str | None], flows: Path) -> None:
+    v1 = (flows / "people" / "v1.yaml").read_text()
+    v2 = v1.replace("maxLength: 10", "maxLength: 12").replace(
+        "{extract: Mail}", "{extract: E-Mail, default: x@example.com}"
+    )
+    v2 = v2.replace("required: [id, name]", "required: [id]") + "source: {delimiter: ';'}\n"
+    (flows / "people" / "v2.yaml").write_text(v2)
+    diff = told(environment, "flows", "diff", "people:v1", "people:v2")
+    assert diff["same_fingerprint"] is False
+    assert [
+        (change["field"], change["place"], change["before"], change["after"]) for change in diff["changes"]
+    ] == [
+        (None, "source.delimiter", ",", ";"),
+        ("name", "schema.maxLength", 10, 12),
+        ("name", "required", True, False),
+        ("email", "mapper.extract", "Mail", "E-Mail"),
+        ("email", "mapper.default", None, "x@example.com"),
+    ]
+    shown = call(environment, "flows", "diff", "people:v1", "people:v2").stdout
+    assert "people:v2" in shown
+    assert "schema.maxLength" in shown
+    assert "the same fingerprint" in call(environment, "flows", "diff", "people:v1", "people:v1").stdout
+    assert "it has v1, v2" in call(environment, "flows", "diff", "people:v1", "people:v3").stderr
+
+
+def test_a_draft_becomes_the_next_version(
+    environment: dict[str, str | None], flows: Path, people: Path, tmp_path: Path
+) -> None:
+    v1 = (flows / "people" / "v1.yaml").read_text()
+    draft = flows / "people" / "draft.yaml"
+    draft.write_text("# wider names\n" + v1.replace("maxLength: 10", "maxLength: 12"))
+    told(environment, "run", "people:v1", people)
+    promoted = told(environment, "flows", "promote", draft)
+    assert promoted["flow_version"] == "people:v2"
+    assert (flows / "people" / "v2.yaml").read_text() == draft.read_text()
+    assert (flows / "people" / "v1.yaml").read_text() == v1
+    again = call(environment, "flows", "promote", draft)
+    assert again.exit_code == 1
+    assert "nothing to promote" in again.stderr
+    # Back to what v1 says: by running it, or by making it the newest.
+    assert told(environment, "run", "people:v1", people, "--force-rerun")["flow_version"] == "people:v1"
+    assert "people:v1 is people:v3 now" in call(environment, "flows", "promote", "people:v1").stdout
+    assert told(environment, "flows", "diff", "people:v1", "people:v3")["same_fingerprint"] is True
+    runs = [told(environment, "run", version, people) for version in ("people:v2", "people:v3")]
+    told_by = [run["metadata"]["mapper"] for run in runs]
+    assert [mapper["version"] for mapper in told_by] == ["v2", "v3"]
+    assert told_by[0]["fingerprint"] == promoted["fingerprint"] != told_by[1]["fingerprint"]
+
+
+def test_a_draft_may_be_the_first_version(
+    environment: dict[str, str | None], flows: Path, tmp_path: Path
+) -> None:
+    draft = tmp_path / "idea.yaml"
+    draft.write_text((flows / "people" / "v1.yaml").read_text())
+    assert told(environment, "flows", "promote", draft, "--flow", "staff")["flow_version"] == "staff:v1"
+    draft.write_text("nonsense: 1\n")
+    for arguments, message in [
+        ([draft, "--flow", "staff"], "target_schema"),
+        ([draft, "--flow", "../x"], "no flow name"),
+        ([tmp_path / "gone.yaml", "--flow", "staff"], "gone.yaml"),
+        (["staff:v7"], "it has v1"),
+        (["staff"], "NAME:vN"),
+    ]:
+        refused = call(environment, "flows", "promote", *arguments)
+        assert refused.exit_code == 1
+        assert message in refused.stderr
+    assert sorted(path.name for path in (flows / "staff").iterdir()) == ["v1.yaml"]
+    hosted = {**environment, "LUME_BASE_URL": "http://127.0.0.1:9"}
+    assert "LUME_BASE_URL" in call(hosted, "flows", "promote", draft).stderr
 
 
 def test_a_hosted_lume_is_spoken_to_with_its_key(environment: dict[str, str | None]) -> None:

@@ -1,12 +1,14 @@
 """A client of Lume: it creates runs, waits for them and reads what they made.
 
 It talks to any Lume over HTTP, hosted or embedded, and knows neither Dagster nor the embedded service.
-:class:`LumeClient` blocks, :class:`AsyncLumeClient` does not; they have the same methods.
+:class:`LumeClient` blocks, :class:`AsyncLumeClient` does not; they have the same methods. :func:`run`,
+:func:`run_status` and :func:`flow` speak through one client for the whole program, which :func:`init` makes.
 """
 
 from __future__ import annotations
 
 from lume_dagster.client.client import AsyncLumeClient, LumeClient
+from lume_dagster.client.default import flow, init, run, run_status
 from lume_dagster.client.errors import (
     AlreadySucceededError,
     ApiError,
@@ -19,6 +21,14 @@ from lume_dagster.client.errors import (
     RunError,
     RunFailedError,
     RunTimeoutError,
+)
+from lume_dagster.client.flow_diff import FlowChange, FlowDiff, diff_flow_versions
+from lume_dagster.client.handles import (
+    AsyncFlowHandle,
+    AsyncRunHandle,
+    FlowHandle,
+    Processed,
+    RunHandle,
 )
 from lume_dagster.client.models import (
     ErrorCount,
@@ -42,10 +52,15 @@ from lume_dagster.client.settings import ClientSettings, Timekeeper
 __all__ = [
     "AlreadySucceededError",
     "ApiError",
+    "AsyncFlowHandle",
     "AsyncLumeClient",
+    "AsyncRunHandle",
     "AuthenticationError",
     "ClientSettings",
     "ErrorCount",
+    "FlowChange",
+    "FlowDiff",
+    "FlowHandle",
     "FlowInfo",
     "FlowVersionInfo",
     "Health",
@@ -57,12 +72,14 @@ __all__ = [
     "NotFoundError",
     "Page",
     "Problem",
+    "Processed",
     "RecordError",
     "RejectRecord",
     "ResultKind",
     "RowCounts",
     "RunError",
     "RunFailedError",
+    "RunHandle",
     "RunPerformance",
     "RunStatus",
     "RunTimeoutError",
@@ -70,4 +87,9 @@ __all__ = [
     "TargetLocations",
     "Timekeeper",
     "ValidationSummary",
+    "diff_flow_versions",
+    "flow",
+    "init",
+    "run",
+    "run_status",
 ]

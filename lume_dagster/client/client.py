@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -11,6 +12,7 @@ import httpx
 from lume_dagster.client.addresses import checked_api_key, checked_base_url
 from lume_dagster.client.answers import Redactor
 from lume_dagster.client.drivers import AsyncDriver, SyncDriver
+from lume_dagster.client.handles import AsyncFlowHandle, AsyncRunHandle, FlowHandle, RunHandle
 from lume_dagster.client.models import (
     FlowInfo,
     FlowVersionInfo,
@@ -49,7 +51,7 @@ class LumeClient:
 
             with LumeClient("https://lume.example.com", api_key=os.environ["LUME_API_KEY"]) as client:
                 run = client.run("flights:v1", "s3://bucket/2013-01-01.csv")
-                run = client.wait(run).raise_for_status()
+                run.wait().raise_for_status()
                 print(run.rows)
     """
 
@@ -92,7 +94,7 @@ class LumeClient:
         run_metadata: Mapping[str, Any] | None = None,
         force_rerun: bool = False,
         idempotency_key: str | None = None,
-    ) -> LumeRun:
+    ) -> RunHandle:
         """Create a run and return at once. A batch that is being processed is answered with its run.
 
         Args:
@@ -108,18 +110,19 @@ class LumeClient:
             AuthenticationError: Lume refuses the API key.
             LumeUnavailableError: Lume did not answer within the outage budget. The run may exist.
         """
-        return self._driver.run(
-            self._operations.run(flow_version, source_path, run_metadata, force_rerun, idempotency_key)
+        operation = self._operations.run(
+            flow_version, source_path, run_metadata, force_rerun, idempotency_key
         )
+        return self._handle(self._driver.run(operation))
 
-    def run_status(self, run: LumeRun | str) -> LumeRun:
+    def run_status(self, run: LumeRun | str) -> RunHandle:
         """Ask how a run is.
 
         Raises:
             NotFoundError: Lume does not know the run.
             ApiError: There was no usable answer.
         """
-        return self._driver.run(self._operations.run_status(run))
+        return self._handle(self._driver.run(self._operations.run_status(run)))
 
     def wait(
         self,
@@ -127,7 +130,7 @@ class LumeClient:
         timeout: float = 3600.0,
         poll_interval: float | None = None,
         on_status: Callable[[LumeRun], None] | None = None,
-    ) -> LumeRun:
+    ) -> RunHandle:
         """Wait until a run is final, however it ends, and return it.
 
         Args:
@@ -142,7 +145,7 @@ class LumeClient:
             LumeUnavailableError: Lume did not answer within the outage budget, or until the time was over.
             NotFoundError: Lume does not know the run.
         """
-        return self._driver.run(self._operations.wait(run, timeout, poll_interval, on_status))
+        return self._handle(self._driver.run(self._operations.wait(run, timeout, poll_interval, on_status)))
 
     def runs(
         self,
@@ -151,13 +154,16 @@ class LumeClient:
         status: str | None = None,
         page: int = 1,
         size: int = 50,
-    ) -> Page[LumeRun]:
+    ) -> Page[RunHandle]:
         """Get one page of the runs that match, newest first.
 
         Raises:
             ApiError: There was no usable answer.
         """
-        return self._driver.run(self._operations.runs(flow_version, source_path, status, page, size))
+        operation = self._operations.runs(flow_version, source_path, status, page, size)
+        found = self._driver.run(operation)
+        handles = tuple(self._handle(run) for run in found.items)
+        return Page(items=handles, total=found.total, page=found.page, size=found.size, pages=found.pages)
 
     def iter_runs(
         self,
@@ -165,13 +171,14 @@ class LumeClient:
         source_path: str | None = None,
         status: str | None = None,
         size: int = 50,
-    ) -> Iterator[LumeRun]:
+    ) -> Iterator[RunHandle]:
         """Iterate over the runs that match, newest first, getting pages of ``size`` as they are needed.
 
         Raises:
             ApiError: There was no usable answer.
         """
-        return self._driver.iterate(self._operations.iter_runs(flow_version, source_path, status, size))
+        operation = self._operations.iter_runs(flow_version, source_path, status, size)
+        return map(self._handle, self._driver.iterate(operation))
 
     @overload
     def results(
@@ -213,14 +220,50 @@ class LumeClient:
         """
         return self._driver.iterate(self._operations.iter_results(run, kind, size))
 
-    def cancel(self, run: LumeRun | str) -> LumeRun:
+    def results_frame(
+        self,
+        run: LumeRun | str,
+        kind: ResultKind = "mapped",
+        frame: Literal["pandas", "polars", "arrow"] = "pandas",
+    ) -> Any:
+        """Get all records that a run mapped or rejected as one frame, in the order of the source.
+
+        The file at the run's target location is read where this process can reach it; else the pages are got,
+        several at a time. Columns have the types that the target schema says.
+
+        Args:
+            run: The run, or its id.
+            kind: Mapped records, or rejects: ``row_number``, ``source_record`` as JSON, and ``errors``.
+            frame: A ``pandas.DataFrame``, a ``polars.DataFrame`` or a ``pyarrow.Table``.
+
+        Raises:
+            ImportError: The library of the frame is not installed.
+            InvalidRequestError: The run is not final.
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.results_frame(run, kind, frame))
+
+    def upload_file(self, path: str | Path) -> str:
+        """Hand a file to Lume, which keeps it.
+
+        Returns:
+            The source path that names it in :meth:`run`. The same content gets the same one.
+
+        Raises:
+            OSError: The file cannot be read.
+            InvalidRequestError: Lume takes no file of this size, or none at all.
+            ApiError: There was no usable answer.
+        """
+        return self._driver.run(self._operations.upload_file(path))
+
+    def cancel(self, run: LumeRun | str) -> RunHandle:
         """Ask Lume to end a run. A run that is final already is returned as it is.
 
         Raises:
             NotFoundError: Lume does not know the run.
             ApiError: There was no usable answer.
         """
-        return self._driver.run(self._operations.cancel(run))
+        return self._handle(self._driver.run(self._operations.cancel(run)))
 
     def flows(self) -> tuple[FlowInfo, ...]:
         """List the flows.
@@ -229,6 +272,15 @@ class LumeClient:
             ApiError: There was no usable answer.
         """
         return self._driver.run(self._operations.flows())
+
+    def flow(self, name: str) -> FlowHandle:
+        """Get a handle of a flow: ``flights:v1``, or ``flights`` for its newest version.
+
+        Raises:
+            NotFoundError: Lume does not know the flow, or not this version of it.
+            ApiError: There was no usable answer.
+        """
+        return FlowHandle(self._driver.run(self._operations.flow(name)), self._operations, self._driver)
 
     def flow_version(self, flow_version: str) -> FlowVersionInfo:
         """Describe a flow version, such as ``flights:v1``.
@@ -246,6 +298,9 @@ class LumeClient:
             ApiError: It is not.
         """
         return self._driver.run(self._operations.healthz())
+
+    def _handle(self, run: LumeRun) -> RunHandle:
+        return RunHandle.of(run, self._operations, self._driver)
 
 
 class AsyncLumeClient:
@@ -302,15 +357,16 @@ class AsyncLumeClient:
         run_metadata: Mapping[str, Any] | None = None,
         force_rerun: bool = False,
         idempotency_key: str | None = None,
-    ) -> LumeRun:
+    ) -> AsyncRunHandle:
         """Create a run and return at once."""
-        return await self._driver.run(
-            self._operations.run(flow_version, source_path, run_metadata, force_rerun, idempotency_key)
+        operation = self._operations.run(
+            flow_version, source_path, run_metadata, force_rerun, idempotency_key
         )
+        return self._handle(await self._driver.run(operation))
 
-    async def run_status(self, run: LumeRun | str) -> LumeRun:
+    async def run_status(self, run: LumeRun | str) -> AsyncRunHandle:
         """Ask how a run is."""
-        return await self._driver.run(self._operations.run_status(run))
+        return self._handle(await self._driver.run(self._operations.run_status(run)))
 
     async def wait(
         self,
@@ -318,9 +374,11 @@ class AsyncLumeClient:
         timeout: float = 3600.0,
         poll_interval: float | None = None,
         on_status: Callable[[LumeRun], None] | None = None,
-    ) -> LumeRun:
+    ) -> AsyncRunHandle:
         """Wait until a run is final, however it ends, and return it."""
-        return await self._driver.run(self._operations.wait(run, timeout, poll_interval, on_status))
+        return self._handle(
+            await self._driver.run(self._operations.wait(run, timeout, poll_interval, on_status))
+        )
 
     async def runs(
         self,
@@ -329,19 +387,24 @@ class AsyncLumeClient:
         status: str | None = None,
         page: int = 1,
         size: int = 50,
-    ) -> Page[LumeRun]:
+    ) -> Page[AsyncRunHandle]:
         """Get one page of the runs that match, newest first."""
-        return await self._driver.run(self._operations.runs(flow_version, source_path, status, page, size))
+        operation = self._operations.runs(flow_version, source_path, status, page, size)
+        found = await self._driver.run(operation)
+        handles = tuple(self._handle(run) for run in found.items)
+        return Page(items=handles, total=found.total, page=found.page, size=found.size, pages=found.pages)
 
-    def iter_runs(
+    async def iter_runs(
         self,
         flow_version: str | None = None,
         source_path: str | None = None,
         status: str | None = None,
         size: int = 50,
-    ) -> AsyncIterator[LumeRun]:
+    ) -> AsyncIterator[AsyncRunHandle]:
         """Iterate over the runs that match, newest first, getting pages of ``size`` as they are needed."""
-        return self._driver.iterate(self._operations.iter_runs(flow_version, source_path, status, size))
+        operation = self._operations.iter_runs(flow_version, source_path, status, size)
+        async for run in self._driver.iterate(operation):
+            yield self._handle(run)
 
     @overload
     async def results(
@@ -375,13 +438,31 @@ class AsyncLumeClient:
         """Iterate over all records that a run mapped or rejected, getting pages as they are needed."""
         return self._driver.iterate(self._operations.iter_results(run, kind, size))
 
-    async def cancel(self, run: LumeRun | str) -> LumeRun:
+    async def results_frame(
+        self,
+        run: LumeRun | str,
+        kind: ResultKind = "mapped",
+        frame: Literal["pandas", "polars", "arrow"] = "pandas",
+    ) -> Any:
+        """Get all records that a run mapped or rejected as one frame, in the order of the source."""
+        return await self._driver.run(self._operations.results_frame(run, kind, frame))
+
+    async def upload_file(self, path: str | Path) -> str:
+        """Hand a file to Lume, which keeps it, and return the source path that names it."""
+        return await self._driver.run(self._operations.upload_file(path))
+
+    async def cancel(self, run: LumeRun | str) -> AsyncRunHandle:
         """Ask Lume to end a run."""
-        return await self._driver.run(self._operations.cancel(run))
+        return self._handle(await self._driver.run(self._operations.cancel(run)))
 
     async def flows(self) -> tuple[FlowInfo, ...]:
         """List the flows."""
         return await self._driver.run(self._operations.flows())
+
+    async def flow(self, name: str) -> AsyncFlowHandle:
+        """Get a handle of a flow: ``flights:v1``, or ``flights`` for its newest version."""
+        info = await self._driver.run(self._operations.flow(name))
+        return AsyncFlowHandle(info, self._operations, self._driver)
 
     async def flow_version(self, flow_version: str) -> FlowVersionInfo:
         """Describe a flow version, such as ``flights:v1``."""
@@ -390,3 +471,6 @@ class AsyncLumeClient:
     async def healthz(self) -> Health:
         """Ask once, without retries, whether Lume is up."""
         return await self._driver.run(self._operations.healthz())
+
+    def _handle(self, run: LumeRun) -> AsyncRunHandle:
+        return AsyncRunHandle.of(run, self._operations, self._driver)

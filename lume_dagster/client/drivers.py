@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
 from lume_dagster.client.effects import (
+    Call,
+    Effect,
     Emit,
     HttpReply,
     HttpRequest,
     Operation,
     Sleep,
     Stream,
+    Together,
     TransportFailure,
 )
 from lume_dagster.client.settings import ClientSettings
@@ -23,6 +29,7 @@ T = TypeVar("T")
 
 # Each wait holds a connection: with a limit, many waits would keep a create or a cancel waiting.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+_CHUNK_BYTES = 1 << 18
 
 
 def standing_headers(api_key: str | None) -> dict[str, str]:
@@ -39,12 +46,11 @@ def standing_headers(api_key: str | None) -> dict[str, str]:
 
 
 def to_httpx(request: HttpRequest, settings: ClientSettings) -> dict[str, Any]:
-    """The arguments that httpx takes for a request."""
+    """The arguments that httpx takes for a request, but for the body."""
     return {
         "method": request.method,
         "url": request.url,
         "headers": dict(request.headers),
-        "content": request.body,
         "timeout": httpx.Timeout(request.timeout, connect=settings.connect_timeout),
         "follow_redirects": False,
     }
@@ -103,14 +109,33 @@ class SyncDriver:
         """Close the connections."""
         self._http.close()
 
-    def _perform(self, effect: HttpRequest | Sleep) -> HttpReply | TransportFailure | None:
+    def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Sleep):
             self._settings.timekeeper.sleep(effect.seconds)
             return None
+        if isinstance(effect, Call):
+            return effect.function()
+        if isinstance(effect, Together):
+            return self._together(effect)
         try:
-            return from_httpx(self._http.request(**to_httpx(effect, self._settings)))
+            return from_httpx(self._request(effect))
         except httpx.RequestError as error:
             return from_httpx(error)
+
+    def _request(self, request: HttpRequest) -> httpx.Response:
+        told = to_httpx(request, self._settings)
+        if not isinstance(request.body, Path):
+            return self._http.request(**told, content=request.body)
+        with request.body.open("rb") as file:
+            return self._http.request(**told, content=file)
+
+    def _together(self, effect: Together) -> tuple[Any, ...]:
+        with ThreadPoolExecutor(effect.at_once, thread_name_prefix="lume-client") as threads:
+            under_way = [threads.submit(self.run, operation) for operation in effect.operations]
+            try:
+                return tuple(future.result() for future in under_way)
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
 
 
 class AsyncDriver:
@@ -152,11 +177,44 @@ class AsyncDriver:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _perform(self, effect: HttpRequest | Sleep) -> HttpReply | TransportFailure | None:
+    async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Sleep):
             await self._settings.timekeeper.async_sleep(effect.seconds)
             return None
+        if isinstance(effect, Call):
+            return await asyncio.to_thread(effect.function)
+        if isinstance(effect, Together):
+            return await self._together(effect)
         try:
-            return from_httpx(await self._http.request(**to_httpx(effect, self._settings)))
+            return from_httpx(await self._request(effect))
         except httpx.RequestError as error:
             return from_httpx(error)
+
+    async def _request(self, request: HttpRequest) -> httpx.Response:
+        told = to_httpx(request, self._settings)
+        if not isinstance(request.body, Path):
+            return await self._http.request(**told, content=request.body)
+        size = (await asyncio.to_thread(request.body.stat)).st_size
+        told["headers"] = {**told["headers"], "content-length": str(size)}
+        return await self._http.request(**told, content=_chunks_of(request.body))
+
+    async def _together(self, effect: Together) -> tuple[Any, ...]:
+        turn = asyncio.Semaphore(effect.at_once)
+
+        async def run(operation: Operation[Any]) -> Any:
+            async with turn:
+                return await self.run(operation)
+
+        under_way = [asyncio.ensure_future(run(operation)) for operation in effect.operations]
+        try:
+            return tuple(await asyncio.gather(*under_way))
+        finally:
+            for task in under_way:
+                task.cancel()
+
+
+async def _chunks_of(path: Path) -> AsyncIterator[bytes]:
+    """The bytes of a file, read without blocking the event loop, whichever loop asks for them."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield chunk

@@ -6,8 +6,9 @@ So each rule of the client is written once, for the blocking and the asynchronou
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ class HttpRequest:
         method: HTTP method.
         url: Whole URL, quoted.
         headers: Headers besides those of every request.
-        body: JSON body, if any.
+        body: Body, if any; that of a file is read while it is sent, anew with each try.
         timeout: Seconds that reading or writing may stall.
     """
 
@@ -29,7 +30,7 @@ class HttpRequest:
     url: str
     timeout: float
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,34 @@ class Sleep:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Asks for a call that may block, such as reading a file. Answered with what it returns."""
+
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Together:
+    """Asks for operations side by side. Answered with what they end in, in their order.
+
+    Attributes:
+        operations: The operations; the first that fails ends the others.
+        at_once: How many are under way at one time.
+    """
+
+    operations: tuple[Operation[Any], ...]
+    at_once: int
+
+
+@dataclass(frozen=True)
 class Emit(Generic[T]):
     """Hands items to whoever iterates over a stream."""
 
     items: tuple[T, ...]
 
 
+Effect: TypeAlias = HttpRequest | Sleep | Call | Together
+
 # A generator that ends in a T, and one that ends in nothing and emits Ts on its way.
-Operation: TypeAlias = Generator[HttpRequest | Sleep, Any, T]
-Stream: TypeAlias = Generator[HttpRequest | Sleep | Emit[T], Any, None]
+Operation: TypeAlias = Generator[Effect, Any, T]
+Stream: TypeAlias = Generator[Effect | Emit[T], Any, None]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from lume_dagster.client.addresses import path_of, with_query
 from lume_dagster.client.answers import Redactor, read_answer
-from lume_dagster.client.effects import Emit, HttpReply, HttpRequest, Operation, Stream
-from lume_dagster.client.errors import ApiError
+from lume_dagster.client.effects import Call, Emit, HttpReply, HttpRequest, Operation, Stream, Together
+from lume_dagster.client.errors import AlreadySucceededError, ApiError, NotFoundError
+from lume_dagster.client.flow_names import newest_version, split_flow_version
 from lume_dagster.client.models import (
     FlowInfo,
     FlowVersionInfo,
@@ -28,11 +30,18 @@ from lume_dagster.client.retry import send
 from lume_dagster.client.settings import ClientSettings
 from lume_dagster.client.waiting import Until, wait_until_final
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 T = TypeVar("T")
 
 
 class _FlowList(Record):
     items: tuple[FlowInfo, ...]
+
+
+class _Upload(Record):
+    source_path: str = Field(min_length=1)
 
 
 _RUN = TypeAdapter(LumeRun)
@@ -44,6 +53,10 @@ _RESULT_PAGES: dict[ResultKind, TypeAdapter[Page[Any]]] = {
 _FLOWS = TypeAdapter(_FlowList)
 _FLOW_VERSION = TypeAdapter(FlowVersionInfo)
 _HEALTH = TypeAdapter(Health)
+_UPLOAD = TypeAdapter(_Upload)
+
+_LARGEST_PAGE = 100
+_PAGES_AT_ONCE = 8
 
 # The least a request may take although the wait it belongs to is nearly over.
 _SHORTEST_TIMEOUT = 5.0
@@ -77,24 +90,71 @@ class Operations:
         idempotency_key: str | None,
     ) -> Operation[LumeRun]:
         """Create a run. Sent again only under one and the same idempotency key."""
+        order = {"flow_version": flow_version, "source_path": source_path}
+        return self._create("/v1/runs", order, run_metadata, force_rerun, idempotency_key)
+
+    def run_on_records(
+        self,
+        flow_version: str,
+        records: Sequence[Mapping[str, Any]],
+        run_metadata: Mapping[str, Any] | None,
+        force_rerun: bool,
+        idempotency_key: str | None,
+    ) -> Operation[LumeRun]:
+        """Create a run on records that are sent along. The same records are the same batch."""
+        name, version = split_flow_version(flow_version)
+        order = {"version": version, "source_data": records}
+        return self._create(
+            path_of("v1", "flows", name, "runs"), order, run_metadata, force_rerun, idempotency_key
+        )
+
+    def process(
+        self, flow_version: str, records: Sequence[Mapping[str, Any]], timeout: float
+    ) -> Operation[LumeRun]:
+        """The final run on records: a new one, or the one that mapped the same records before."""
+        try:
+            run = yield from self.run_on_records(flow_version, records, None, False, None)
+        except AlreadySucceededError as error:
+            if error.run_id is None:
+                raise
+            run = yield from self.run_status(error.run_id)
+        run = yield from self.wait(run, timeout, None, None)
+        return run.raise_for_status()
+
+    def upload_file(self, path: str | Path) -> Operation[str]:
+        """Hand a file to Lume. Safe to send again: the same content gets the same source path."""
+        file = Path(path)
+        request = HttpRequest(
+            method="POST",
+            url=with_query(f"{self.base_url}/v1/uploads", {"name": file.name}),
+            timeout=self.settings.request_timeout,
+            headers={"content-type": "application/octet-stream"},
+            body=file,
+        )
+        uploaded = yield from self._call(request, _UPLOAD)
+        return uploaded.source_path
+
+    def _create(
+        self,
+        path: str,
+        order: Mapping[str, Any],
+        run_metadata: Mapping[str, Any] | None,
+        force_rerun: bool,
+        idempotency_key: str | None,
+    ) -> Operation[LumeRun]:
         key = idempotency_key or str(uuid.uuid4())
         if not (key.isascii() and key.isprintable() and key == key.strip()):
             raise ValueError("idempotency_key must be printable ASCII without blanks around it")
         try:
             body = json.dumps(
-                {
-                    "flow_version": flow_version,
-                    "source_path": source_path,
-                    "force_rerun": force_rerun,
-                    "run_metadata": dict(run_metadata or {}),
-                },
+                {**order, "force_rerun": force_rerun, "run_metadata": dict(run_metadata or {})},
                 allow_nan=False,
             )
         except (TypeError, ValueError) as error:
             raise ValueError(f"run_metadata cannot be written as JSON: {error}") from None
         request = self._request(
             "POST",
-            "/v1/runs",
+            path,
             headers={"idempotency-key": key, "content-type": "application/json"},
             body=body.encode(),
         )
@@ -186,7 +246,45 @@ class Operations:
         def fetch(number: int) -> Operation[Page[Any]]:
             return self.results(run, kind, number, size)
 
-        return _all_pages(fetch, whole=f"the {kind} records of run {run_id_of(run)}")
+        return _all_pages(fetch, whole=_named(kind, run))
+
+    def all_results(self, run: LumeRun | str, kind: ResultKind) -> Operation[list[Any]]:
+        """Get all that a run made, in order, several pages at a time."""
+        first = yield from self.results(run, kind, 1, _LARGEST_PAGE)
+        items = list(first.items)
+        if first.pages > 1:
+            rest = tuple(
+                self.results(run, kind, number, _LARGEST_PAGE) for number in range(2, first.pages + 1)
+            )
+            for page in (yield Together(rest, min(_PAGES_AT_ONCE, len(rest)))):
+                items += page.items
+        _check_count(len(items), first.total, _named(kind, run))
+        return items
+
+    def results_table(self, run: LumeRun | str, kind: ResultKind) -> Operation[pa.Table]:
+        """Get all that a run made as one table: its file where that can be reached, else all its pages."""
+        from lume_dagster.client import frames  # noqa: PLC0415 - pyarrow is heavy
+
+        if kind not in _RESULT_PAGES:
+            raise ValueError(f"kind must be 'mapped' or 'rejects', not {kind!r}")
+        if isinstance(run, str) or run.is_active:
+            run = yield from self.run_status(run)
+        seen = run
+        table = yield Call(lambda: frames.read_file(seen, kind))
+        if table is not None:
+            return table
+        records = yield from self.all_results(run, kind)
+        if kind == "rejects":
+            return frames.rejects_table(records)
+        flow = yield from self.flow_version(run.flow_version)
+        return frames.mapped_table(records, flow.target_schema)
+
+    def results_frame(self, run: LumeRun | str, kind: ResultKind, frame: str) -> Operation[Any]:
+        """Get all that a run made as a frame of a library."""
+        from lume_dagster.client import frames  # noqa: PLC0415 - pyarrow is heavy
+
+        convert = frames.converter(frame)
+        return convert((yield from self.results_table(run, kind)))
 
     def cancel(self, run: LumeRun | str) -> Operation[LumeRun]:
         """Ask Lume to end a run. Safe to send again: a final run stays as it is."""
@@ -199,11 +297,22 @@ class Operations:
         listed = yield from self._call(self._request("GET", "/v1/flows"), _FLOWS)
         return listed.items
 
+    def flow(self, name: str) -> Operation[FlowVersionInfo]:
+        """Describe a flow version, or the newest version of a flow."""
+        if ":" in name:
+            return (yield from self.flow_version(name))
+        flows = yield from self.flows()
+        version = newest_version(found.versions for found in flows if found.name == name)
+        if version is None:
+            there = ", ".join(found.name for found in flows) or "none"
+            raise NotFoundError(
+                f"there is no flow {name!r} with a version in this Lume; flows there: {there}"
+            )
+        return (yield from self.flow_version(f"{name}:{version}"))
+
     def flow_version(self, flow_version: str) -> Operation[FlowVersionInfo]:
         """Describe a flow version."""
-        name, _, version = flow_version.rpartition(":")
-        if not name or not version:
-            raise ValueError(f"a flow version is written name:vN, such as 'flights:v1', not {flow_version!r}")
+        name, version = split_flow_version(flow_version)
         return self._call(
             self._request("GET", path_of("v1", "flows", name, "versions", version)), _FLOW_VERSION
         )
@@ -285,5 +394,14 @@ def _all_pages(
         if not page.items or number >= page.pages:
             break
         number += 1
-    if whole and count != page.total:
-        raise ApiError(f"Lume gave {count} of {whole}, and says that there are {page.total}.")
+    if whole:
+        _check_count(count, page.total, whole)
+
+
+def _named(kind: ResultKind, run: LumeRun | str) -> str:
+    return f"the {kind} records of run {run_id_of(run)}"
+
+
+def _check_count(count: int, total: int, whole: str) -> None:
+    if count != total:
+        raise ApiError(f"Lume gave {count} of {whole}, and says that there are {total}.")

@@ -22,7 +22,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lume_dagster.service.errors import InvalidRequestError, NotFoundError, ServiceError, UnauthorizedError
-from lume_dagster.service.models import CreateRun, FlowList, FlowVersionInfo, Health, Page, Problem, Run
+from lume_dagster.service.exact_json import read_exact_json
+from lume_dagster.service.models import (
+    CreateFlowRun,
+    CreateRun,
+    FlowList,
+    FlowVersionInfo,
+    Health,
+    Page,
+    Problem,
+    Run,
+    Upload,
+)
 from lume_dagster.service.runs import MAX_WAIT_SECONDS, LumeService, ResultKind
 from lume_dagster.service.status import RunStatus
 
@@ -31,6 +42,8 @@ _logger = logging.getLogger(__name__)
 API_KEY_HEADER = "lume-api-key"
 MAX_PAGE_SIZE = 100
 _MAX_BODY_BYTES = 1 << 20
+_MAX_DATA_BYTES = 1 << 26
+_UPLOAD_CHUNK_BYTES = 1 << 20
 _MAX_KEY_LENGTH = 255
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -75,6 +88,14 @@ class _ResultsQuery(_PageQuery):
     kind: ResultKind = Field(default="mapped", description="Mapped records, or rejects with their reasons.")
 
 
+class _UploadQuery(_Query):
+    name: str = Field(
+        default="",
+        max_length=255,
+        description="What the file is called. Its extension tells the format where the flow version does not.",
+    )
+
+
 Handler = Callable[[LumeService, Request], Awaitable[Response]]
 
 
@@ -89,16 +110,50 @@ class _Operation:
     answer: type[BaseModel]
     statuses: tuple[int, ...] = (200,)
     query: type[_Query] = _NoQuery
-    body: type[BaseModel] | None = None
+    body: type[BaseModel] | Literal["file"] | None = None
     problems: tuple[int, ...] = ()
 
 
 async def _create_run(service: LumeService, request: Request) -> Response:
     body = await _read_body(request, CreateRun)
+    return _created(*await run_in_threadpool(service.create_run, body, _idempotency_key(request)))
+
+
+async def _create_flow_run(service: LumeService, request: Request) -> Response:
+    key = _idempotency_key(request)
+    body = await _read_bytes(request, "application/json", _MAX_DATA_BYTES)
+
+    def create() -> tuple[Run, bool]:
+        order = _validated(CreateFlowRun, read_exact_json(body))
+        return service.create_flow_run(request.path_params["name"], order, key)
+
+    return _created(*await run_in_threadpool(create))
+
+
+async def _upload(service: LumeService, request: Request) -> Response:
+    query = _read_query(request, _UploadQuery)
+    _check_type(request, "application/octet-stream")
+    with await run_in_threadpool(service.open_upload) as incoming:
+        incoming.check_size(int(request.headers.get("content-length", 0)))
+        waiting = bytearray()
+        async for chunk in request.stream():
+            waiting += chunk
+            if len(waiting) >= _UPLOAD_CHUNK_BYTES:
+                await run_in_threadpool(incoming.write, bytes(waiting))
+                waiting.clear()
+        await run_in_threadpool(incoming.write, bytes(waiting))
+        upload, is_new = await run_in_threadpool(service.keep_upload, incoming, query.name)
+    return _json(upload, 201 if is_new else 200)
+
+
+def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= _MAX_KEY_LENGTH:
         raise InvalidRequestError(f"Idempotency-Key: write 1 to {_MAX_KEY_LENGTH} characters")
-    run, created = await run_in_threadpool(service.create_run, body, key)
+    return key
+
+
+def _created(run: Run, created: bool) -> Response:
     response = _json(run, 201 if created else 200)
     response.headers["location"] = f"/v1/runs/{run.id}"
     return response
@@ -194,6 +249,28 @@ _OPERATIONS = (
         Run,
         problems=(404,),
     ),
+    _Operation(
+        "POST",
+        "/v1/flows/{name}/runs",
+        _create_flow_run,
+        "Start a run of a flow, of its newest version if none is told, on records that come along. 201: started; "
+        "200: the run that is under way, or that this Idempotency-Key started before.",
+        Run,
+        statuses=(201, 200),
+        body=CreateFlowRun,
+        problems=(404, 409, 413, 422),
+    ),
+    _Operation(
+        "POST",
+        "/v1/uploads",
+        _upload,
+        "Hand over a file, and get the source path that names it. 201: its content is new; 200: it was there.",
+        Upload,
+        statuses=(201, 200),
+        query=_UploadQuery,
+        body="file",
+        problems=(413, 422),
+    ),
     _Operation("GET", "/v1/flows", _list_flows, "All flows with their versions.", FlowList),
     _Operation(
         "GET",
@@ -235,7 +312,8 @@ def openapi_document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the interface."""
     models: list[type[BaseModel]] = [Problem]
     for row in _OPERATIONS:
-        models += [model for model in (row.answer, row.query, row.body) if model and model not in models]
+        told = (row.answer, row.query, row.body if row.body != "file" else None)
+        models += [model for model in told if model and model not in models]
     references, schemas = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -259,7 +337,9 @@ def openapi_document() -> dict[str, Any]:
             "parameters": _parameters(row),
             "responses": responses,
         }
-        if row.body is not None:
+        if row.body == "file":
+            operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+        elif row.body is not None:
             operation["requestBody"] = {"required": True, **content(row.body)}
         paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
@@ -279,7 +359,7 @@ def _parameters(row: _Operation) -> list[dict[str, Any]]:
     in_query = row.query.model_json_schema()["properties"] if row.query is not _NoQuery else {}
     found = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in in_path]
     found += [{"name": name, "in": "query", "schema": schema} for name, schema in in_query.items()]
-    if row.body is not None:
+    if row.body not in (None, "file"):
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}})
     return found
 
@@ -292,25 +372,38 @@ def _endpoint(service: LumeService, row: _Operation) -> Callable[[Request], Awai
 
 
 async def _read_body(request: Request, model: type[Query]) -> Query:
-    # A page of another site can send anything but this without being asked for leave.
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise InvalidRequestError("Content-Type: send the body as application/json")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise InvalidRequestError(f"the body is larger than {_MAX_BODY_BYTES} bytes")
+    body = await _read_bytes(request, "application/json", _MAX_BODY_BYTES)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise _invalid(error) from error
 
 
-def _read_query(request: Request, model: type[Query]) -> Query:
+async def _read_bytes(request: Request, media_type: str, most_bytes: int) -> bytes:
+    _check_type(request, media_type)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            raise InvalidRequestError(f"the body is larger than {most_bytes} bytes")
+    return bytes(body)
+
+
+def _check_type(request: Request, media_type: str) -> None:
+    # A page of another site can send anything but this without being asked for leave.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+        raise InvalidRequestError(f"Content-Type: send the body as {media_type}")
+
+
+def _validated(model: type[Query], document: object) -> Query:
     try:
-        return model.model_validate(dict(request.query_params))
+        return model.model_validate(document)
     except ValidationError as error:
         raise _invalid(error) from error
+
+
+def _read_query(request: Request, model: type[Query]) -> Query:
+    return _validated(model, dict(request.query_params))
 
 
 def _invalid(error: ValidationError) -> InvalidRequestError:

@@ -7,8 +7,10 @@ import atexit
 import logging
 import os
 import threading
+from collections.abc import AsyncIterator
 
 import httpx
+from starlette.concurrency import iterate_in_threadpool
 
 from lume_dagster.service.app import create_app
 from lume_dagster.service.runs import LumeService
@@ -32,7 +34,6 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Carries out a request for an `httpx.Client`."""
-        request.read()
         answer = asyncio.run_coroutine_threadsafe(self._answer(request), self._loop)
         try:
             return answer.result()
@@ -42,7 +43,6 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carries out a request for an `httpx.AsyncClient`."""
-        await request.aread()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._answer(request), self._loop))
 
     def shut_down(self) -> None:
@@ -56,9 +56,26 @@ class EmbeddedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         response = await self._asgi.handle_async_request(
-            httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+            httpx.Request(
+                request.method, request.url, headers=request.headers, stream=_asynchronous(request.stream)
+            )
         )
         return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+
+
+def _asynchronous(stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.AsyncByteStream:
+    return stream if isinstance(stream, httpx.AsyncByteStream) else _Relayed(stream)
+
+
+class _Relayed(httpx.AsyncByteStream):
+    """A body that its sender reads from a file meanwhile: a piece at a time, and not in the event loop."""
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in iterate_in_threadpool(self._stream):
+            yield piece
 
 
 _open: dict[tuple[int, ServiceSettings], EmbeddedTransport] = {}

@@ -45,6 +45,12 @@ class InvalidRequestError(ServiceError):
     status, kind, title = 422, "invalid-request", "Invalid request"
 
 
+class TooLargeError(ServiceError):
+    """What was handed over is larger than this Lume takes."""
+
+    status, kind, title = 413, "too-large", "Too large"
+
+
 class IdempotencyKeyReusedError(ServiceError):
     """An Idempotency-Key came a second time, with another request."""
 

@@ -33,6 +33,7 @@ from lume_dagster.service.files import MAPPED, SOURCE, RunFiles
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import RunStatus
 from lume_dagster.service.store import RunRecord, RunStore, utc_now
+from lume_dagster.service.uploads import Uploads
 
 _logger = logging.getLogger(__name__)
 
@@ -53,16 +54,23 @@ class RunExecutor:
         settings: The home, and how much of the machine the engine may use.
         store: The store of the runs.
         files: The files of the runs.
+        uploads: What callers have handed over.
         on_change: Called with the id of a run whose status has changed.
     """
 
     def __init__(
-        self, settings: ServiceSettings, store: RunStore, files: RunFiles, on_change: Callable[[str], None]
+        self,
+        settings: ServiceSettings,
+        store: RunStore,
+        files: RunFiles,
+        uploads: Uploads,
+        on_change: Callable[[str], None],
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{ULID()}"
         self._settings = settings
         self._store = store
         self._files = files
+        self._uploads = uploads
         self._on_change = on_change
         self._engine = Engine(
             EngineSettings(
@@ -185,7 +193,8 @@ class RunExecutor:
         self, run: RunRecord, flow: FlowVersion, staging: Path, cancel: threading.Event
     ) -> StagedBatch:
         if not run.source_path.startswith(STORED_INPUT_PREFIX):
-            return self._engine.ingest(flow, run.source_path, staging, cancel)
+            path, read_as = self._uploads.find(run.source_path, flow)
+            return self._engine.ingest(read_as, path, staging, cancel)
         earlier = run.source_path.removeprefix(STORED_INPUT_PREFIX)
         try:
             stored = self._files.path(self._store.get(earlier).id, SOURCE)

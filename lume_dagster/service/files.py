@@ -52,11 +52,11 @@ class RunFiles:
         staged, published = self._staging / run_id, self._runs / run_id
         checksums = {Path(name).stem: _checksum(staged / name) for name in (MAPPED, REJECTS)}
         for file in staged.iterdir():
-            _sync(file)
-        _sync(staged)
+            sync(file)
+        sync(staged)
         self._runs.mkdir(parents=True, exist_ok=True)
         staged.rename(published)
-        _sync(self._runs)
+        sync(self._runs)
         return checksums
 
     def discard(self, run_id: str) -> None:
@@ -117,7 +117,8 @@ def _checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Makes what was written to a file, or to a folder's list of files, last."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 
-from lume_dagster.engine import FlowError, FlowVersion, load_flow
-from lume_dagster.service.errors import InvalidRequestError, NotFoundError
+from lume_dagster.engine import FlowError, FlowVersion, load_flow, parse_flow
+from lume_dagster.engine.yaml_document import parse_yaml, read_text
+from lume_dagster.service.errors import InvalidRequestError, NotFoundError, UnavailableError
 
 _FLOW_VERSION = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*):(?P<version>v[1-9][0-9]*)")
 
@@ -47,6 +49,48 @@ class FlowCatalog:
             raise NotFoundError(self._missing(parts["name"], parts["version"]))
         return path
 
+    def newest(self, name: str) -> str:
+        """The newest version of a flow, NAME:vN.
+
+        Raises:
+            NotFoundError: There is no such flow.
+        """
+        found = self.versions().get(name)
+        if not found:
+            raise NotFoundError(self._missing(name, "v1"))
+        return f"{name}:{found[-1]}"
+
+    def promote(self, name: str, file: Path) -> FlowVersion:
+        """Makes a file the next version of a flow; of a flow that is not there yet its first.
+
+        The file is copied as it is, comments included. The files of its lookups have to lie beside the other
+        versions. No version that is there is touched.
+
+        Args:
+            name: The flow.
+            file: A draft, or an older version that is to be the newest again.
+
+        Raises:
+            InvalidRequestError: The file is no valid flow version, or says what the newest version says already.
+            UnavailableError: The folder cannot be written to.
+        """
+        known = self.versions().get(name, [])
+        version = f"v{int(known[-1][1:]) + 1 if known else 1}"
+        folder = self.folder / name
+        try:
+            text = read_text(file)
+            flow = parse_flow(
+                parse_yaml(text, str(file)), name=name, version=version, path=str(file), folder=folder
+            )
+        except FlowError as error:
+            raise InvalidRequestError(str(error)) from error
+        if known and self.load(f"{name}:{known[-1]}").fingerprint == flow.fingerprint:
+            raise InvalidRequestError(
+                f"{file} says what {name}:{known[-1]} says, the newest version: there is nothing to promote"
+            )
+        _write_once(folder / f"{version}.yaml", text)
+        return flow
+
     def load(self, flow_version: str) -> FlowVersion:
         """Reads a flow version.
 
@@ -67,3 +111,19 @@ class FlowCatalog:
         hint = f"did you mean {close[0]!r}? " if close else ""
         there = ", ".join(known) or "none"
         return f"no flow {name!r} in {self.folder}; {hint}flows there: {there}"
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Writes a file that is not there yet, in one step."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_text(text, encoding="utf-8", newline="")
+            os.link(partial, path)  # unlike a rename, it replaces nothing
+        finally:
+            partial.unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise InvalidRequestError(f"{path} was made at the same time; promote once more") from error
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be written: {error.strerror}") from error

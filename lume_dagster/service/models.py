@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Item = TypeVar("Item")
 
@@ -19,11 +19,41 @@ class CreateRun(_Document):
     flow_version: str = Field(description="The flow version, NAME:vN.", examples=["flights:v1"])
     source_path: str = Field(
         min_length=1,
-        description="Names the batch: a file that the flow's source can read, or `run:RUN_ID`, "
-        "the stored input of an earlier run.",
+        description="Names the batch: a file that the flow's source can read, `upload:...`, a file that was handed "
+        "over, or `run:RUN_ID`, the stored input of an earlier run.",
     )
     force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
+
+
+class CreateFlowRun(_Document):
+    """A request for a run of a flow, on records that come along or on a batch that is named."""
+
+    version: str | None = Field(
+        default=None, description="The version, `vN`; the newest if not given.", examples=["v1"]
+    )
+    source_data: list[dict[str, Any]] | None = Field(
+        default=None, description="The records. The same records are the same batch."
+    )
+    source_path: str | None = Field(
+        default=None, min_length=1, description="Names the batch instead, as it does at `/v1/runs`."
+    )
+    force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
+    run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
+
+    @model_validator(mode="after")
+    def _one_batch(self) -> CreateFlowRun:
+        if (self.source_data is None) == (self.source_path is None):
+            raise ValueError("give source_data or source_path, and not both")
+        return self
+
+
+class Upload(_Document):
+    """A file that was handed over, and the source path that names it from now on."""
+
+    source_path: str
+    bytes: int
+    sha256: str
 
 
 class RunInfo(_Document):
@@ -140,6 +170,7 @@ class FlowVersionInfo(_Document):
     lineage: dict[str, list[str]]
     source: dict[str, Any]
     mapper: dict[str, Any]
+    target: dict[str, Any]
 
 
 class Page(_Document, Generic[Item]):

@@ -18,6 +18,7 @@ from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
 from lume_dagster.service.flows import FlowCatalog
 from lume_dagster.service.leases import LeaseWatch
 from lume_dagster.service.models import (
+    CreateFlowRun,
     CreateRun,
     Flow,
     FlowList,
@@ -28,10 +29,12 @@ from lume_dagster.service.models import (
     RunInfo,
     RunMetadata,
     TargetLocations,
+    Upload,
 )
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import RunStatus
 from lume_dagster.service.store import NewRun, RunRecord, RunStore
+from lume_dagster.service.uploads import Incoming, Uploads
 
 ResultKind = Literal["mapped", "rejects"]
 
@@ -63,6 +66,7 @@ class LumeService:
         self.settings = settings
         self._flows = FlowCatalog(settings.flows)
         self._files = RunFiles(settings)
+        self._uploads = Uploads(settings)
         self._changes = RunChanges()
         self._opening = threading.Lock()
         self._opened: _Work | None = None
@@ -72,11 +76,12 @@ class LumeService:
         with self._opening:
             if self._opened is None:
                 store = RunStore(self.settings.database_url)
-                executor = RunExecutor(self.settings, store, self._files, self._changes.notify)
+                executor = RunExecutor(self.settings, store, self._files, self._uploads, self._changes.notify)
                 self._opened = _Work(
                     store, executor, LeaseWatch(store, executor.owner, self.settings.lease_seconds)
                 )
                 self._files.sweep(is_over=store.is_over, without_results=store.without_results())
+                self._uploads.sweep()
             return self._opened
 
     def flows(self) -> FlowList:
@@ -103,6 +108,7 @@ class LumeService:
             lineage=flow.lineage,
             source=flow.source.model_dump(mode="json"),
             mapper=flow.mapper,
+            target=flow.target.model_dump(mode="json"),
         )
 
     def create_run(self, request: CreateRun, idempotency_key: str | None = None) -> tuple[Run, bool]:
@@ -130,6 +136,46 @@ class LumeService:
         if created:
             self._work.executor.submit(record, flow)
         return self._document(record), created
+
+    def create_flow_run(
+        self, name: str, request: CreateFlowRun, idempotency_key: str | None = None
+    ) -> tuple[Run, bool]:
+        """Starts a run of a flow on records that come along, or on a batch that is named.
+
+        Returns and raises what `create_run` does.
+        """
+        flow_version = f"{name}:{request.version}" if request.version else self._flows.newest(name)
+        self._flows.path(flow_version)  # Else records would be kept for a flow that is not there.
+        source_path = request.source_path or self._uploads.keep_records(request.source_data or [])
+        return self.create_run(
+            CreateRun(
+                flow_version=flow_version,
+                source_path=source_path,
+                force_rerun=request.force_rerun,
+                run_metadata=request.run_metadata,
+            ),
+            idempotency_key,
+        )
+
+    def open_upload(self) -> Incoming:
+        """A place for a file that is being handed over.
+
+        Raises:
+            UnavailableError: The home cannot be written to.
+        """
+        return self._uploads.open()
+
+    def keep_upload(self, incoming: Incoming, name: str) -> tuple[Upload, bool]:
+        """Keeps a file that has arrived as a whole.
+
+        Returns:
+            What names it from now on, and whether its content is new here.
+
+        Raises:
+            UnavailableError: The home cannot be written to.
+        """
+        source_path, is_new = self._uploads.keep_file(incoming, name)
+        return Upload(source_path=source_path, bytes=incoming.size, sha256=incoming.digest), is_new
 
     def run(self, run_id: str) -> Run:
         """One run, as it stands.

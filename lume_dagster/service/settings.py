@@ -34,6 +34,9 @@ class ServiceSettings(BaseModel):
     threads: int | None = Field(
         default=None, ge=1, description="Threads of the engine; all cores if not given."
     )
+    max_upload_bytes: int = Field(
+        default=1 << 30, ge=1, description="How large a file may be that is handed over."
+    )
 
     @property
     def runs_dir(self) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -282,6 +283,16 @@ def test_a_source_path_can_be_given_at_launch(pipeline: Pipeline) -> None:
     first = value(pipeline.latest(RUN, "d"), "lume/run_id")
     assert pipeline.materialize("d", write={"source_path": f"run:{first}"}).success
     assert value(pipeline.latest(RUN, "d"), "lume/source_path") == f"run:{first}"
+
+
+def test_a_file_that_was_handed_over_can_be_given_at_launch(pipeline: Pipeline, tmp_path: Path) -> None:
+    mine = tmp_path / "corrected.csv"
+    mine.write_text(GOOD)
+    uploaded = pipeline.lume.client.upload_file(mine)
+    mine.unlink()
+    assert pipeline.materialize("e", write={"source_path": uploaded}).success
+    assert value(pipeline.latest(RUN, "e"), "lume/source_path") == uploaded
+    assert value(pipeline.latest(NAMES, "e"), "names") == ["Ada", "Bob"]
 
 
 def test_volume_is_judged_by_earlier_batches(pipeline: Pipeline) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lume_dagster import LumeResource
 from lume_dagster.cli import main
 from lume_dagster.client import LumeError
-from lume_dagster.diff import MASK, Change, FlowDiff, as_markdown, as_text, diff_flow_versions
+from lume_dagster.diff import MASK, Change, FlowDiff, as_markdown, as_text, diff_batches
 from tests.conftest import PEOPLE_FLOW
 
 CHANGED = (
@@ -36,7 +36,7 @@ def lume(tmp_path: Path, flows: Path) -> LumeResource:
 @pytest.fixture
 def diff(lume: LumeResource, tmp_path: Path) -> FlowDiff:
     with lume.client as client:
-        return diff_flow_versions(client, "people:v1", "people:v2", [str(tmp_path / "people.csv")])
+        return diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "people.csv")])
 
 
 def test_each_change_is_told(diff: FlowDiff) -> None:
@@ -58,7 +58,7 @@ def test_each_change_is_told(diff: FlowDiff) -> None:
 
 def test_the_same_flow_version_changes_nothing(lume: LumeResource, tmp_path: Path) -> None:
     with lume.client as client:
-        same = diff_flow_versions(client, "people:v1", "people:v1", [str(tmp_path / "people.csv")])
+        same = diff_batches(client, "people:v1", "people:v1", [str(tmp_path / "people.csv")])
         assert same.is_empty
         assert "Nothing changes." in as_text(same)
 
@@ -68,7 +68,7 @@ def test_both_see_the_input_that_was_stored(lume: LumeResource, tmp_path: Path) 
     with lume.client as client:
         client.wait(client.run("people:v1", str(path)))
         path.write_text("ID,Full Name,Mail\n9,Zoe,\n")
-        (batch,) = diff_flow_versions(client, "people:v1", "people:v2", [str(path)]).batches
+        (batch,) = diff_batches(client, "people:v1", "people:v2", [str(path)]).batches
     assert batch.rows == 6
 
 
@@ -77,7 +77,7 @@ def test_sensitive_values_are_masked(lume: LumeResource, flows: Path, tmp_path: 
         PEOPLE_FLOW.replace("{extract: Mail}", "{extract: Mail, steps: [upper]}")
     )
     with lume.client as client:
-        found = diff_flow_versions(client, "people:v1", "people:v2", [str(tmp_path / "people.csv")])
+        found = diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "people.csv")])
     (batch,) = found.batches
     assert batch.changed_values == {"email": 1}
     assert Change(1, "email", MASK, MASK) in batch.samples
@@ -86,7 +86,7 @@ def test_sensitive_values_are_masked(lume: LumeResource, flows: Path, tmp_path: 
 
 def test_a_batch_that_cannot_be_run_is_named(lume: LumeResource, tmp_path: Path) -> None:
     with lume.client as client, pytest.raises(LumeError, match=r"missing\.csv"):
-        diff_flow_versions(client, "people:v1", "people:v2", [str(tmp_path / "missing.csv")])
+        diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "missing.csv")])
 
 
 def test_markdown_shows_what_comes_from_data_as_it_is(
@@ -97,9 +97,7 @@ def test_markdown_shows_what_comes_from_data_as_it_is(
     (flows / "people" / "v2.yaml").write_text(CHANGED.replace("maxLength: 3", "maxLength: 50"))
     (tmp_path / "nasty.csv").write_text(f"ID,Full Name,Mail\n1,{nasty},\n")
     with lume.client as client:
-        text = as_markdown(
-            diff_flow_versions(client, "people:v1", "people:v2", [str(tmp_path / "nasty.csv")])
-        )
+        text = as_markdown(diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "nasty.csv")]))
     (line,) = [line for line in text.splitlines() if line.startswith("| 1 |")]
     assert line.count("|") == 5
     assert not any(sign in line for sign in ("<b>", "[x]", "http://", "`", "*"))
@@ -139,7 +137,7 @@ def test_the_numbers_are_those_of_a_record_by_record_look(
         "ID,Full Name,Mail\n" + "".join(f"{key},{name},\n" for key, name in records)
     )
     with LumeResource(home=str(folder / "home"), flows=str(folder / "flows")).client as client:
-        (batch,) = diff_flow_versions(client, "people:v1", "people:v2", [str(folder / "b.csv")]).batches
+        (batch,) = diff_batches(client, "people:v1", "people:v2", [str(folder / "b.csv")]).batches
 
     def mapped(least: int, longest: int) -> list[bool]:
         seen: set[str] = set()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lume_dagster import write_review_csv
-from lume_dagster.outputs import REJECTS_SCHEMA
+from lume_dagster.client.frames import REJECTS_SCHEMA
 
 
 def rejects(*records: tuple[int, dict[str, Any], list[tuple[str | None, str]]]) -> pa.Table:

@@ -1,0 +1,138 @@
+"""What a run wrote, as one table: its file where that can be reached, else its pages put together.
+
+The one module of the client that needs pyarrow; it is imported where a table is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from lume_dagster.client.models import LumeRun, RejectRecord, ResultKind
+
+REJECTS_SCHEMA = pa.schema(
+    {
+        "row_number": pa.int64(),
+        "source_record": pa.string(),
+        "errors": pa.list_(pa.struct(dict.fromkeys(("field", "type", "message", "value"), pa.string()))),
+    }
+)
+_ARROW_TYPES = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+}
+_ARROW_FORMATS = {
+    "date": pa.date32(),
+    "date-time": pa.timestamp("us", tz="UTC"),
+    "date-time-local": pa.timestamp("us"),
+    "time-local": pa.time64("us"),
+}
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A Parquet file that a run wrote, reachable from here."""
+
+    filesystem: pafs.FileSystem
+    path: str
+
+    def rows(self) -> int:
+        """The number of rows that the file holds, by its footer."""
+        return int(self._metadata().num_rows)
+
+    def schema(self) -> pa.Schema:
+        """The columns of the file and their types."""
+        return self._metadata().schema.to_arrow_schema()
+
+    def read(self) -> pa.Table:
+        """The whole file."""
+        return pq.read_table(self.path, filesystem=self.filesystem)
+
+    def _metadata(self) -> pq.FileMetaData:
+        return pq.read_metadata(self.path, filesystem=self.filesystem)
+
+
+def output_file(run: LumeRun, kind: ResultKind) -> OutputFile | None:
+    """The file of a run's output, or None where this process cannot reach it or it is no Parquet file."""
+    locations = run.target_locations
+    uri = getattr(locations, kind) if locations else None
+    if uri is None:
+        return None
+    try:
+        if "://" in uri:
+            filesystem, path = pafs.FileSystem.from_uri(uri)
+        else:
+            filesystem, path = pafs.LocalFileSystem(), uri
+        file = OutputFile(filesystem, path)
+        file.rows()
+    except (OSError, pa.ArrowException, ImportError):
+        return None
+    return file
+
+
+def read_file(run: LumeRun, kind: ResultKind) -> pa.Table | None:
+    """The table of a run's output file, or None where there is none to be reached."""
+    file = output_file(run, kind)
+    return file.read() if file else None
+
+
+def json_type_of(schema: Mapping[str, Any]) -> str:
+    """The JSON type of a property, `null` left aside; `string` where the schema names none."""
+    stated = schema.get("type", "string")
+    types = [stated] if isinstance(stated, str) else [name for name in stated if name != "null"]
+    return types[0] if types else "string"
+
+
+def arrow_type_of(schema: Mapping[str, Any]) -> pa.DataType | None:
+    """The type of a property's column; None where this version does not know."""
+    json_type, stated = json_type_of(schema), schema.get("format")
+    if json_type == "string" and stated in _ARROW_FORMATS:
+        return _ARROW_FORMATS[stated]
+    return _ARROW_TYPES.get(json_type)
+
+
+def mapped_table(records: Sequence[Mapping[str, Any]], target_schema: Mapping[str, Any]) -> pa.Table:
+    """The table of mapped records. Answers carry dates and times as text; the target schema tells what they are."""
+    properties: Mapping[str, Any] = target_schema.get("properties", {})
+    columns = {name: pa.array([record.get(name) for record in records]) for name in properties}
+    types = {name: arrow_type_of(schema) for name, schema in properties.items()}
+    return pa.table(
+        {
+            name: column if types[name] is None else column.cast(types[name])
+            for name, column in columns.items()
+        }
+    )
+
+
+def rejects_table(rejects: Sequence[RejectRecord]) -> pa.Table:
+    """The table of rejects."""
+    rows = [reject.model_dump() | {"source_record": json.dumps(reject.source_record)} for reject in rejects]
+    return pa.Table.from_pylist(rows, schema=REJECTS_SCHEMA)
+
+
+def converter(frame: str) -> Callable[[pa.Table], Any]:
+    """What makes a frame of a table: `arrow`, `pandas` or `polars`.
+
+    Raises:
+        ValueError: It is none of these.
+        ImportError: The library is not installed.
+    """
+    if frame == "arrow":
+        return lambda table: table
+    if frame == "pandas":
+        import pandas as _  # noqa: F401, PLC0415 - an extra; pyarrow would miss it only after the work
+
+        return lambda table: table.to_pandas()
+    if frame == "polars":
+        import polars  # noqa: PLC0415 - an extra
+
+        return polars.from_arrow
+    raise ValueError(f"a frame is made by 'pandas', 'polars' or 'arrow', not {frame!r}")
