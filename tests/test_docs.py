@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from lume_dagster.cli import main
+from lume_dagster.client import default
 from lume_dagster.engine import Engine, parse_flow, values
 from lume_dagster.engine.document import FlowDocument
 from lume_dagster.engine.yaml_document import parse_yaml
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
+CLIENT = (PROJECT / "docs" / "client.md").read_text()
 FLOW_VERSIONS = (PROJECT / "docs" / "flow-versions.md").read_text()
 
 
@@ -69,6 +75,30 @@ def test_the_flow_version_of_the_readme_maps(tmp_path: Path) -> None:
     assert result.by_field == {"country": {"lookup": 1}}
 
 
+def test_the_client_page_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("LUME_BASE_URL", "LUME_HOME", "LUME_FLOWS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(default, "_client", None)
+    (tmp_path / "flows" / "people").mkdir(parents=True)
+    (tmp_path / "flows" / "people" / "v1.yaml").write_text(blocks(README, "yaml")[0])
+    (tmp_path / "people.csv").write_text(
+        "Customer No;First Name;Last Name;Country;Birthday;E-Mail\n7;Ada;Byron;Germany;24.12.1970;\n"
+    )
+    names: dict[str, Any] = {"__name__": "client"}
+    for language, block in re.findall(r"```(python|sh)\n(.*?)```", CLIENT, re.DOTALL):
+        if language == "python":
+            exec(block, names)
+            continue
+        for line in block.replace("RUN_ID", names["run"].id).splitlines():
+            command, *arguments = shlex.split(line)
+            result = CliRunner().invoke(main, arguments)
+            assert (command, result.exit_code) == ("lume-dagster", 0), result.output
+    assert [record["id"] for record in names["result"].mapped] == [7]
+    assert names["result"].rejects[0].errors[0].type == "lookup"
+    assert (tmp_path / "rejects.csv").is_file()
+
+
 def test_the_cast_rules_are_those_of_the_code() -> None:
     assert values.__doc__ is not None
     table = [line for line in values.__doc__.splitlines() if line.startswith("| ") and "---" not in line]
@@ -87,6 +117,6 @@ def test_every_operation_and_source_option_is_documented() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (PROJECT / "README.md", PROJECT / "docs" / "flow-versions.md"):
+    for page in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from lume_dagster.client.models import FlowVersionInfo, Record
+
+
+_ABSENT = object()
 
 
 class FlowChange(Record):
@@ -64,6 +68,14 @@ def diff_flow_versions(before: FlowVersionInfo, after: FlowVersionInfo) -> FlowD
 def _changes(before: FlowVersionInfo, after: FlowVersionInfo) -> Iterator[FlowChange]:
     yield from _differences(None, _whole(before), _whole(after))
     fields, other_fields = _fields(before), _fields(after)
+    shared, other_shared = (
+        [name for name in some if name in others]
+        for some, others in ((fields, other_fields), (other_fields, fields))
+    )
+    if shared != other_shared:
+        yield FlowChange(
+            field=None, place="order of fields", kind="changed", before=[*fields], after=[*other_fields]
+        )
     for name in dict.fromkeys([*fields, *other_fields]):
         yield from _differences(name, fields.get(name, {}), other_fields.get(name, {}))
 
@@ -78,7 +90,6 @@ def _whole(flow: FlowVersionInfo) -> dict[str, Any]:
         "source": flow.source,
         "schema": schema,
         "target": flow.target,
-        "order of fields": list(_properties(flow)),
     }
 
 
@@ -87,13 +98,8 @@ def _fields(flow: FlowVersionInfo) -> dict[str, dict[str, Any]]:
     required = flow.target_schema.get("required", ())
     return {
         name: {"schema": schema, "required": name in required, "mapper": flow.mapper.get(name)}
-        for name, schema in _properties(flow).items()
+        for name, schema in flow.target_schema.get("properties", {}).items()
     }
-
-
-def _properties(flow: FlowVersionInfo) -> Mapping[str, Any]:
-    properties: Mapping[str, Any] = flow.target_schema.get("properties", {})
-    return properties
 
 
 def _differences(
@@ -104,7 +110,7 @@ def _differences(
             yield from _differences(
                 field, before.get(name, _ABSENT), after.get(name, _ABSENT), (*path, str(name))
             )
-    elif before is _ABSENT or after is _ABSENT or before != after or type(before) is not type(after):
+    elif before is _ABSENT or after is _ABSENT or _canonical(before) != _canonical(after):
         kind: Literal["added", "removed", "changed"] = (
             "added" if before is _ABSENT else "removed" if after is _ABSENT else "changed"
         )
@@ -117,4 +123,6 @@ def _differences(
         )
 
 
-_ABSENT = object()
+def _canonical(value: Any) -> str:
+    # As JSON, in which 1 and true differ.
+    return json.dumps(value, sort_keys=True)

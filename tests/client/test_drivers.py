@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
+import time
 from typing import Any
 
 import httpx
 import pytest
 
-from lume_dagster.client import ApiError, LumeUnavailableError
-from lume_dagster.client.drivers import from_httpx
-from lume_dagster.client.effects import TransportFailure
+from lume_dagster.client import ApiError, ClientSettings, LumeUnavailableError
+from lume_dagster.client.drivers import AsyncDriver, SyncDriver, from_httpx
+from lume_dagster.client.effects import Call, Together, TransportFailure
 from lume_dagster.testing import Fault, ScriptedLume
 
 
@@ -114,3 +116,49 @@ def test_only_what_may_pass_is_passing(error: httpx.RequestError, passing: bool)
     assert isinstance(failure, TransportFailure)
     assert failure.passing is passing
     assert failure.reason.startswith(type(error).__name__)
+
+
+def numbered(count: int, seen: list[int], fails_at: int | None = None) -> Any:
+    """An operation of calls side by side; `seen` takes how many were under way at one time."""
+    under_way = 0
+    lock = threading.Lock()
+
+    def work(number: int) -> int:
+        nonlocal under_way
+        with lock:
+            under_way += 1
+            seen.append(under_way)
+        time.sleep(0.01)
+        with lock:
+            under_way -= 1
+        if number == fails_at:
+            raise ApiError(f"number {number}")
+        return number
+
+    def one(number: int) -> Any:
+        return (yield Call(lambda: work(number)))
+
+    return (yield Together(tuple(one(number) for number in range(count)), at_once=3))
+
+
+def sync_run(operation: Any) -> Any:
+    return SyncDriver(None, ClientSettings(), None).run(operation)
+
+
+def async_run(operation: Any) -> Any:
+    return asyncio.run(AsyncDriver(None, ClientSettings(), None).run(operation))
+
+
+@pytest.mark.parametrize("run", [sync_run, async_run])
+def test_operations_side_by_side_keep_their_order_and_their_limit(run: Any) -> None:
+    seen: list[int] = []
+    assert run(numbered(10, seen)) == tuple(range(10))
+    assert max(seen) in (2, 3)
+
+
+@pytest.mark.parametrize("run", [sync_run, async_run])
+def test_the_first_failure_ends_the_others(run: Any) -> None:
+    seen: list[int] = []
+    with pytest.raises(ApiError, match="number 1"):
+        run(numbered(1_000, seen, fails_at=1))
+    assert len(seen) < 100

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lume_dagster.client import AuthenticationError, LumeClient
+from lume_dagster.client import AsyncLumeClient, AuthenticationError, InvalidRequestError, LumeClient
 from lume_dagster.service.settings import ServiceSettings
 
 
@@ -45,6 +46,30 @@ def test_a_served_lume_is_spoken_to_like_any_other(
         run = client.wait(client.run("people:v1", str(people)))
         assert run.partial_failed
         assert len(list(client.iter_results(run, "rejects"))) == 2
+
+
+def test_files_and_records_are_handed_over_to_a_served_lume(
+    server: tuple[subprocess.Popen[str], str], people: Path, tmp_path: Path, settings: ServiceSettings
+) -> None:
+    _, url = server
+    with LumeClient(url, "hunter2") as client:
+        source_path = client.upload_file(people)
+        assert client.run("people:v1", source_path).wait().partial_failed
+        assert client.flow("people").process([{"ID": 1, "Full Name": "Ada", "Mail": None}]).run.succeeded
+        huge = tmp_path / "huge.csv"
+        with huge.open("wb") as file:
+            file.truncate(settings.max_upload_bytes + 1)
+        with pytest.raises(InvalidRequestError, match=str(settings.max_upload_bytes)):
+            client.upload_file(huge)
+
+    async def hand_over() -> str:
+        async with AsyncLumeClient(url, "hunter2") as client:
+            with pytest.raises(InvalidRequestError, match=str(settings.max_upload_bytes)):
+                await client.upload_file(huge)
+            return await client.upload_file(people)
+
+    assert asyncio.run(hand_over()) == source_path
+    assert list((settings.home / "incoming").iterdir()) == []
 
 
 def test_a_served_lume_asks_for_its_key(server: tuple[subprocess.Popen[str], str]) -> None:
