@@ -9,7 +9,7 @@ import dagster as dg
 
 from lume_dagster.client import FlowVersionInfo, LumeRun
 from lume_dagster.client.models import ResultKind
-from lume_dagster.target_schema import table_schema, target_fields
+from lume_dagster.target_schema import sensitive_fields, table_schema
 
 RUN_ID = "lume/run_id"
 STATUS = "lume/status"
@@ -90,13 +90,21 @@ def mapped_metadata(run: LumeRun, flow: FlowVersionInfo, source_key: dg.AssetKey
     """
     return output_metadata(run, "mapped") | {
         "dagster/column_schema": table_schema(flow.target_schema),
-        "dagster/column_lineage": dg.TableColumnLineage(
-            {
-                field: [dg.TableColumnDep(source_key, column) for column in columns]
-                for field, columns in flow.lineage.items()
-            }
-        ),
+        "dagster/column_lineage": _column_lineage(flow, source_key),
     }
+
+
+def _column_lineage(flow: FlowVersionInfo, source_key: dg.AssetKey) -> dg.TableColumnLineage:
+    """Where each column comes from; one that is an object from all that its fields come from."""
+    found: dict[str, dict[str, None]] = {}
+    for field, columns in flow.lineage.items():
+        found.setdefault(field.partition(".")[0], {}).update(dict.fromkeys(columns))
+    return dg.TableColumnLineage(
+        {
+            name: [dg.TableColumnDep(source_key, column) for column in columns]
+            for name, columns in found.items()
+        }
+    )
 
 
 def rejects_metadata(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
@@ -113,7 +121,7 @@ def rejects_metadata(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
             for error in validation.counts[:_MOST_ROWS_SHOWN]
         ]
     )
-    sensitive = {field.name for field in target_fields(flow.target_schema) if field.is_sensitive}
+    sensitive = sensitive_fields(flow.target_schema)
     sample = [
         dg.TableRecord(_shown_error(reject.row_number, error.model_dump(), sensitive))
         for reject in validation.samples

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -84,13 +86,33 @@ def _mapped_table(client: LumeClient, run: LumeRun) -> pa.Table:
     # Answers carry dates and times as text; the target schema tells what they are.
     fields = target_fields(client.flow_version(run.flow_version).target_schema)
     records = list(client.iter_results(run, "mapped"))
-    columns = {field.name: pa.array([record.get(field.name) for record in records]) for field in fields}
     return pa.table(
         {
-            field.name: column if field.arrow_type is None else column.cast(field.arrow_type)
-            for field, column in zip(fields, columns.values(), strict=True)
+            field.name: _array([record.get(field.name) for record in records], field.arrow_type)
+            for field in fields
         }
     )
+
+
+def _array(values: list[Any], kind: pa.DataType | None) -> pa.Array:
+    """JSON values as an array of a type. Arrow itself casts no texts within objects and lists."""
+    if kind is None:
+        return pa.array(values)
+    if pa.types.is_struct(kind):
+        members = [
+            _array([None if value is None else value.get(member.name) for value in values], member.type)
+            for member in kind
+        ]
+        absent = pa.array([value is None for value in values], pa.bool_())
+        return pa.StructArray.from_arrays(members, fields=list(kind), mask=absent)
+    if pa.types.is_list(kind):
+        ends = list(accumulate((len(value or ()) for value in values), initial=0))
+        starts = [None if value is None else start for value, start in zip(values, ends, strict=False)]
+        items = [item for value in values for item in value or ()]
+        return pa.ListArray.from_arrays(
+            pa.array([*starts, ends[-1]], pa.int32()), _array(items, kind.value_type)
+        )
+    return pa.array(values).cast(kind)
 
 
 def _rejects_table(client: LumeClient, run: LumeRun) -> pa.Table:

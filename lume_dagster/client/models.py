@@ -452,6 +452,7 @@ class FlowVersionInfo(Record):
         lineage: For each target field, the source columns it is made from.
         source: The source connector.
         mapper: The mapping, one entry a target field.
+        rules: The conditions across target fields.
     """
 
     name: str
@@ -463,6 +464,7 @@ class FlowVersionInfo(Record):
     lineage: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     source: _Members = Field(default_factory=dict)
     mapper: _Members = Field(default_factory=dict)
+    rules: tuple[_Members, ...] = ()
 
 
 class Health(Record):

@@ -140,6 +140,7 @@ class FlowVersionInfo(_Document):
     lineage: dict[str, list[str]]
     source: dict[str, Any]
     mapper: dict[str, Any]
+    rules: list[dict[str, Any]]
 
 
 class Page(_Document, Generic[Item]):

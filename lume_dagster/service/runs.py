@@ -103,6 +103,7 @@ class LumeService:
             lineage=flow.lineage,
             source=flow.source.model_dump(mode="json"),
             mapper=flow.mapper,
+            rules=flow.rules,
         )
 
     def create_run(self, request: CreateRun, idempotency_key: str | None = None) -> tuple[Run, bool]:
