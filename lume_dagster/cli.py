@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,7 +277,7 @@ def show_flow(session: Session, flow_version: str, as_json: bool) -> None:
     session.console.print(f"{flow.flow_version}  [dim]{flow.fingerprint}[/dim]", highlight=False)
     session.console.print(Text((flow.description or "").strip()))
     table = _table("target field", "type", "from", "description")
-    for name, schema in flow.target_schema.get("properties", {}).items():
+    for name, schema in _target_fields(flow.target_schema, ""):
         stated = schema.get("format") or schema.get("type", "")
         table.add_row(
             name,
@@ -286,6 +286,13 @@ def show_flow(session: Session, flow_version: str, as_json: bool) -> None:
             Text(schema.get("description", "")),
         )
     session.console.print(table)
+
+
+def _target_fields(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All target fields with their schemas; those of objects by their paths."""
+    for name, inner in schema.get("properties", {}).items():
+        yield prefix + name, inner
+        yield from _target_fields(inner, f"{prefix}{name}.")
 
 
 @flows.command("check")

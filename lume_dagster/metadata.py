@@ -10,7 +10,7 @@ import dagster as dg
 from lume_dagster.client import FlowVersionInfo, LumeRun
 from lume_dagster.client.models import ResultKind
 from lume_dagster.plain_text import visible
-from lume_dagster.target_schema import table_schema, target_fields
+from lume_dagster.target_schema import sensitive_fields, table_schema
 
 RUN_ID = "lume/run_id"
 STATUS = "lume/status"
@@ -144,13 +144,21 @@ def mapped_metadata(
     """
     return output_metadata(run, "mapped", url) | {
         "dagster/column_schema": table_schema(flow.target_schema),
-        "dagster/column_lineage": dg.TableColumnLineage(
-            {
-                field: [dg.TableColumnDep(source_key, column) for column in columns]
-                for field, columns in flow.lineage.items()
-            }
-        ),
+        "dagster/column_lineage": _column_lineage(flow, source_key),
     }
+
+
+def _column_lineage(flow: FlowVersionInfo, source_key: dg.AssetKey) -> dg.TableColumnLineage:
+    """Where each column comes from; one that is an object from all that its fields come from."""
+    found: dict[str, dict[str, None]] = {}
+    for field, columns in flow.lineage.items():
+        found.setdefault(field.partition(".")[0], {}).update(dict.fromkeys(columns))
+    return dg.TableColumnLineage(
+        {
+            name: [dg.TableColumnDep(source_key, column) for column in columns]
+            for name, columns in found.items()
+        }
+    )
 
 
 def rejects_metadata(run: LumeRun, flow: FlowVersionInfo, url: str | None = None) -> Metadata:
@@ -182,7 +190,7 @@ def _errors(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
             ]
         )
     }
-    sensitive = {field.name for field in target_fields(flow.target_schema) if field.is_sensitive}
+    sensitive = sensitive_fields(flow.target_schema)
     sample = [
         dg.TableRecord(_shown_error(reject.row_number, error.model_dump(), sensitive))
         for reject in validation.samples

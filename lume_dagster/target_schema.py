@@ -21,6 +21,9 @@ _SHOWN_CONSTRAINTS = (
     "exclusiveMinimum",
     "exclusiveMaximum",
     "format",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
 )
 _MOST_OPTIONS_SHOWN = 20
 
@@ -39,6 +42,11 @@ class TargetField:
         return json_type_of(self.schema)
 
     @property
+    def members(self) -> list[TargetField]:
+        """The properties of an object; none of anything else."""
+        return target_fields(self.schema)
+
+    @property
     def is_sensitive(self) -> bool:
         """Whether its values are masked wherever they would be shown."""
         return bool(self.schema.get("x-sensitive"))
@@ -48,8 +56,12 @@ class TargetField:
         """The type of its column; None where this version does not know."""
         return arrow_type_of(self.schema)
 
-    def column(self) -> dg.TableColumn:
-        """Its column, with the description and the constraints."""
+    def column(self, *, unique: bool) -> dg.TableColumn:
+        """Its column, with the description and the constraints.
+
+        Args:
+            unique: No two records share its value.
+        """
         other = [f"{name}: {self.schema[name]}" for name in _SHOWN_CONSTRAINTS if name in self.schema]
         if options := self.schema.get("enum"):
             shown = ", ".join(map(str, options[:_MOST_OPTIONS_SHOWN]))
@@ -60,9 +72,7 @@ class TargetField:
             self.name,
             type=str(self.arrow_type or self.json_type),
             description=self.schema.get("description"),
-            constraints=dg.TableColumnConstraints(
-                nullable=not self.required, unique=bool(self.schema.get("isPrimaryKey")), other=other
-            ),
+            constraints=dg.TableColumnConstraints(nullable=not self.required, unique=unique, other=other),
         )
 
 
@@ -77,7 +87,46 @@ def target_fields(target_schema: Mapping[str, Any]) -> list[TargetField]:
 
 def table_schema(target_schema: Mapping[str, Any]) -> dg.TableSchema:
     """The columns of the mapped output, with the descriptions and constraints of the target schema."""
-    return dg.TableSchema(columns=[field.column() for field in target_fields(target_schema)])
+    keys = {"primary key": _key(target_schema, "")}
+    keys |= {f"unique {index}": tuple(key) for index, key in enumerate(target_schema.get("x-unique", ()), 1)}
+    several = [f"{title}: {', '.join(key)}" for title, key in keys.items() if len(key) > 1]
+    return dg.TableSchema(
+        columns=[
+            field.column(unique=(field.name,) in keys.values()) for field in target_fields(target_schema)
+        ],
+        constraints=dg.TableConstraints(other=several) if several else None,
+    )
+
+
+def _key(schema: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
+    """The paths of the fields that form the primary key."""
+    found: list[str] = []
+    for field in target_fields(schema):
+        if field.schema.get("isPrimaryKey"):
+            found.append(prefix + field.name)
+        found += _key(field.schema, f"{prefix}{field.name}.")
+    return tuple(found)
+
+
+def sensitive_fields(target_schema: Mapping[str, Any]) -> set[str]:
+    """The names of the fields that are to be masked; of those in objects the paths, as errors name them."""
+    return _sensitive(target_schema, "", masked=False)
+
+
+def _sensitive(schema: Mapping[str, Any], prefix: str, *, masked: bool) -> set[str]:
+    found: set[str] = set()
+    for field in target_fields(schema):
+        hidden = masked or field.is_sensitive
+        found |= {prefix + field.name} if hidden else set()
+        found |= _sensitive(field.schema, f"{prefix}{field.name}.", masked=hidden)
+    return found
+
+
+def _nullable(kind: pa.DataType) -> pa.DataType:
+    """A type as one whose members may all be null; the files of some databases tell which were not."""
+    if pa.types.is_struct(kind):
+        return pa.struct([(member.name, _nullable(member.type)) for member in kind])
+    return pa.list_(_nullable(kind.value_type)) if pa.types.is_list(kind) else kind
 
 
 def schema_differences(target_schema: Mapping[str, Any], found: pa.Schema) -> list[str]:
@@ -92,7 +141,7 @@ def schema_differences(target_schema: Mapping[str, Any], found: pa.Schema) -> li
         differences.append(f"the columns are in another order: {found.names}")
     for field in fields:
         if field.name in found.names and field.arrow_type is not None:
-            column_type = found.field(field.name).type
+            column_type = _nullable(found.field(field.name).type)
             if not column_type.equals(field.arrow_type):
                 differences.append(f"column {field.name!r} is {column_type}, not {field.arrow_type}")
     return differences

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -94,6 +95,12 @@ def json_type_of(schema: Mapping[str, Any]) -> str:
 def arrow_type_of(schema: Mapping[str, Any]) -> pa.DataType | None:
     """The type of a property's column; None where this version does not know."""
     json_type, stated = json_type_of(schema), schema.get("format")
+    if json_type == "object":
+        members = [(name, arrow_type_of(member)) for name, member in schema.get("properties", {}).items()]
+        return None if any(kind is None for _, kind in members) else pa.struct(members)
+    if json_type == "array":
+        items = arrow_type_of(schema.get("items", {}))
+        return None if items is None else pa.list_(items)
     if json_type == "string" and stated in _ARROW_FORMATS:
         return _ARROW_FORMATS[stated]
     return _ARROW_TYPES.get(json_type)
@@ -102,14 +109,33 @@ def arrow_type_of(schema: Mapping[str, Any]) -> pa.DataType | None:
 def mapped_table(records: Sequence[Mapping[str, Any]], target_schema: Mapping[str, Any]) -> pa.Table:
     """The table of mapped records. Answers carry dates and times as text; the target schema tells what they are."""
     properties: Mapping[str, Any] = target_schema.get("properties", {})
-    columns = {name: pa.array([record.get(name) for record in records]) for name in properties}
-    types = {name: arrow_type_of(schema) for name, schema in properties.items()}
     return pa.table(
         {
-            name: column if types[name] is None else column.cast(types[name])
-            for name, column in columns.items()
+            name: _array([record.get(name) for record in records], arrow_type_of(schema))
+            for name, schema in properties.items()
         }
     )
+
+
+def _array(values: list[Any], kind: pa.DataType | None) -> pa.Array:
+    """JSON values as an array of a type. Arrow itself casts no texts within objects and lists."""
+    if kind is None:
+        return pa.array(values)
+    if pa.types.is_struct(kind):
+        members = [
+            _array([None if value is None else value.get(member.name) for value in values], member.type)
+            for member in kind
+        ]
+        absent = pa.array([value is None for value in values], pa.bool_())
+        return pa.StructArray.from_arrays(members, fields=list(kind), mask=absent)
+    if pa.types.is_list(kind):
+        ends = list(accumulate((len(value or ()) for value in values), initial=0))
+        starts = [None if value is None else start for value, start in zip(values, ends, strict=False)]
+        items = [item for value in values for item in value or ()]
+        return pa.ListArray.from_arrays(
+            pa.array([*starts, ends[-1]], pa.int32()), _array(items, kind.value_type)
+        )
+    return pa.array(values).cast(kind)
 
 
 def rejects_table(rejects: Sequence[RejectRecord]) -> pa.Table:

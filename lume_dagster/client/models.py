@@ -453,6 +453,7 @@ class FlowVersionInfo(Record):
         source: The source connector.
         mapper: The mapping, one entry a target field.
         target: The target connector.
+        rules: The conditions across target fields.
     """
 
     name: str
@@ -465,6 +466,7 @@ class FlowVersionInfo(Record):
     source: _Members = Field(default_factory=dict)
     mapper: _Members = Field(default_factory=dict)
     target: _Members = Field(default_factory=dict)
+    rules: tuple[_Members, ...] = ()
 
 
 class Health(Record):

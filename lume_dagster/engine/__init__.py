@@ -8,11 +8,12 @@ from __future__ import annotations
 from lume_dagster.engine.cage import EngineSettings
 from lume_dagster.engine.engine import Engine
 from lume_dagster.engine.errors import BatchError, CancelledError, EngineError, ErrorType, FlowError
-from lume_dagster.engine.flow import FlowVersion, flow_json_schema, load_flow, parse_flow
+from lume_dagster.engine.flow import FLOW_VERSION, FlowVersion, flow_json_schema, load_flow, parse_flow
 from lume_dagster.engine.stage import Cancel, StagedBatch
 from lume_dagster.engine.transform import BatchResult
 
 __all__ = [
+    "FLOW_VERSION",
     "BatchError",
     "BatchResult",
     "Cancel",

@@ -309,27 +309,40 @@ class TemplateEntry(Entry):
 
     operation: ClassVar[str] = "template"
     template: Annotated[
-        StrictStr, Field(description="Columns stand in braces; {{ and }} are braces themselves.")
+        StrictStr,
+        Field(
+            description="Columns stand in braces, target fields as {target(NAME)}; {{ and }} are braces themselves."
+        ),
     ]
 
 
+class ListEntry(Entry):
+    """A list of several values; those that are absent are left out."""
+
+    operation: ClassVar[str] = "list"
+    list: Annotated[tuple[ConcatPart, ...], Field(min_length=1)]
+
+
 class SplitSpec(Part):
-    """One of the pieces of a text."""
+    """One of the pieces of a text, or all of them for an array."""
 
     from_: Ref = Field(alias="from")
     by: Annotated[StrictStr, Field(min_length=1, description="What stands between two pieces.")]
-    part: Annotated[StrictInt, Field(description="1 is the first piece, -1 the last.")]
+    part: Annotated[
+        StrictInt | None,
+        Field(description="1 is the first piece, -1 the last; not given, all are the items of an array."),
+    ] = None
 
     @field_validator("part")
     @classmethod
-    def _not_zero(cls, value: int) -> int:
-        if not 1 <= abs(value) <= 1_000_000:
+    def _not_zero(cls, value: int | None) -> int | None:
+        if value is not None and not 1 <= abs(value) <= 1_000_000:
             raise ValueError("pieces are counted from 1, or from -1 at the end")
         return value
 
 
 class SplitEntry(Entry):
-    """One piece of a text between separators."""
+    """One piece of a text between separators, or all of them."""
 
     operation: ClassVar[str] = "split"
     split: SplitSpec
@@ -552,11 +565,12 @@ class TimeEntry(Entry):
 
 
 class ExpressionEntry(Entry):
-    """Arithmetic over source columns."""
+    """Arithmetic over source columns and target fields."""
 
     operation: ClassVar[str] = "expression"
     expression: Annotated[
-        StrictStr, Field(description='For example `distance * 1.609344` or `"unit price" * 2`.')
+        StrictStr,
+        Field(description='For example `distance * 1.609344`, `"unit price" * 2` or `target(net) * 1.19`.'),
     ]
 
 
@@ -569,6 +583,7 @@ ENTRIES: tuple[type[Operation], ...] = (
     DateTimeEntry,
     TimeEntry,
     ExpressionEntry,
+    ListEntry,
     CoalesceEntry,
     TemplateEntry,
     SplitEntry,
@@ -599,6 +614,7 @@ MapperEntry = Annotated[
     | Annotated[DateTimeEntry, _tag("datetime")]
     | Annotated[TimeEntry, _tag("time")]
     | Annotated[ExpressionEntry, _tag("expression")]
+    | Annotated[ListEntry, _tag("list")]
     | Annotated[CoalesceEntry, _tag("coalesce")]
     | Annotated[TemplateEntry, _tag("template")]
     | Annotated[SplitEntry, _tag("split")]
@@ -669,6 +685,8 @@ class FlowDocument(Part):
     description: StrictStr = ""
     source: SourceSpec = Field(default_factory=SourceSpec)
     target_schema: dict[str, Any] = Field(description="JSON Schema of one target record.")
-    mapper: dict[str, MapperEntry] = Field(description="One entry a target field; its operation is the key.")
+    mapper: dict[str, MapperEntry] = Field(
+        description="One entry a target field, by its path in an object (`address.city`); its operation is the key."
+    )
     rules: list[RuleSpec] = Field(default=[], description="Conditions across target fields.")
     target: TargetSpec = Field(default_factory=TargetSpec)

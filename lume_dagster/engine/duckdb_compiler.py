@@ -3,12 +3,19 @@
 # ruff: noqa: S608 - all texts in these statements are literals and names made by sql.py
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lume_dagster.engine import plan as p
-from lume_dagster.engine.duckdb_expressions import SQL_TYPES, ExpressionVisitor, holds, message, parse_text
+from lume_dagster.engine.duckdb_expressions import (
+    ExpressionVisitor,
+    holds,
+    message,
+    parse_text,
+    sql_type,
+)
 from lume_dagster.engine.errors import ErrorType
-from lume_dagster.engine.schema import TargetField
+from lume_dagster.engine.schema import TargetColumn, TargetField, fields_of
 from lume_dagster.engine.sql import identifier, literal
 from lume_dagster.engine.values import CAST_RULES, ValueType, is_value
 
@@ -68,21 +75,22 @@ class DuckDBCompiler:
         for field_plan in plan.fields:
             self._fields[field_plan.target.name] = self._field(len(self._fields), field_plan)
 
-    def repeated_hashes(self) -> str:
-        """A query for the hashes of primary keys that occur more than once."""
-        keys = self._key_columns()
+    def repeated_hashes(self, key: p.Key) -> str:
+        """A query for the hashes of a key that occur more than once."""
+        keys = self._key_columns(key)
         return (
             f"SELECT h FROM (SELECT hash({', '.join(keys)}) AS h FROM {self._rows(_PARSABLE)}"
             f" WHERE {_all_present(keys)}) GROUP BY h HAVING count(*) > 1"
         )
 
-    def duplicates(self, hashes: str) -> str:
+    def duplicates(self, key: p.Key, hashes: str) -> str:
         """A query for the rows whose key came before, with the row number where it came first.
 
         Args:
+            key: The key.
             hashes: Name of the table that holds the result of `repeated_hashes`.
         """
-        keys = self._key_columns()
+        keys = self._key_columns(key)
         return (
             "SELECT row_number, first FROM (SELECT row_number, min(row_number) OVER "
             f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE)}"
@@ -97,11 +105,7 @@ class DuckDBCompiler:
             reject: Name of the function that is told the row number of each other record, and answers false.
             duplicates: Whether the variable `duplicates` holds rows.
         """
-        columns = (
-            f"CAST({self._fields[name].value} AS {SQL_TYPES[self._fields[name].plan.target.type]})"
-            f" AS {identifier(name)}"
-            for name in self.plan.order
-        )
+        columns = (f"{self._column(column)} AS {identifier(column.name)}" for column in self.plan.columns)
         conditions = ["unparsable IS NOT NULL"]
         if duplicates:
             conditions.append(_in_set("duplicates"))
@@ -109,6 +113,7 @@ class DuckDBCompiler:
             field = self._fields[name]
             conditions.append(f"({field.no_value})")
             conditions += [f"({violation})" for violation in field.violations]
+            conditions += [f"({lacking})" for lacking in self._lacking(field)]
         conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
         return (
             f"SELECT {', '.join(columns)} FROM {self._rows(None)}"
@@ -123,30 +128,23 @@ class DuckDBCompiler:
             f" CAST(NULL AS {ERROR_TYPE}[]) AS errors LIMIT 0"
         )
 
-    def rejects(self, *, duplicates: str | None) -> str:
+    def rejects(self, *, duplicates: Mapping[p.Key, str]) -> str:
         """A query for the rejected records with all their errors, in the order of the source.
 
         Args:
-            duplicates: Name of the table that holds the result of `duplicates`, if there is one.
+            duplicates: Names of the tables that hold the results of `duplicates`, of the keys that have any.
         """
         found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
+        found_errors += [self._lacking_errors(self._fields[name]) for name in self.plan.order]
         found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
-        errors = f"flatten([{', '.join(found_errors)}])"
         rows = self._rows(_in_set("rejected"))
-        order = ""
-        if duplicates is not None:
-            key = literal(", ".join(self.plan.key))
-            said = "'the same primary key as row ' || first"
-            parts = (
-                self._shown(p.Field(name, self._fields[name].plan.target.type)) for name in self.plan.key
-            )
-            shown = f"concat_ws(', ', {', '.join(parts)})"
-            found = _error(key, ErrorType.DUPLICATE, said, shown)
-            errors = (
-                f"list_concat({errors}, CASE WHEN first IS NOT NULL THEN [{found}] ELSE {_NO_ERRORS} END)"
-            )
-            rows = f"(SELECT * FROM {rows} LEFT JOIN {identifier(duplicates)} USING (row_number))"
-            order = " ORDER BY row_number"
+        for key, table in duplicates.items():
+            first = f"{table}_first"
+            found_errors.append(self._duplicate_errors(key, first))
+            earlier = f"(SELECT row_number, first AS {first} FROM {identifier(table)})"
+            rows = f"(SELECT * FROM {rows} LEFT JOIN {earlier} USING (row_number))"
+        order = " ORDER BY row_number" if duplicates else ""
+        errors = f"flatten([{', '.join(found_errors)}])"
         bad_line = f"[{_error(_NO_TEXT, ErrorType.UNPARSABLE, 'unparsable_reason', _NO_TEXT)}]"
         members = ", ".join(
             f"{literal(name)}, {self._stored_text(index)}" for index, name in enumerate(self.stage.columns)
@@ -158,6 +156,22 @@ class DuckDBCompiler:
             f" CAST(CASE WHEN unparsable IS NOT NULL THEN {bad_line} ELSE {errors} END AS {ERROR_TYPE}[]) AS errors"
             f" FROM {rows}{order}"
         )
+
+    def _column(self, column: TargetColumn) -> str:
+        """The expression of a column of the result."""
+        if isinstance(column, TargetField):
+            return f"CAST({self._fields[column.name].value} AS {sql_type(column)})"
+        members = ", ".join(
+            f"{identifier(member.name.rpartition('.')[2])} := {self._column(member)}"
+            for member in column.members
+        )
+        packed = f"struct_pack({members})"
+        if column.required:
+            return packed
+        return f"CASE WHEN {self._any_value([field.name for field in fields_of(column)])} THEN {packed} END"
+
+    def _any_value(self, names: Sequence[str]) -> str:
+        return " OR ".join(f"{self._fields[name].value} IS NOT NULL" for name in names)
 
     # Fields, one after the other
 
@@ -188,7 +202,7 @@ class DuckDBCompiler:
                 no_value = self._define(f"x{index}", f"{value} IS NULL AND ({' OR '.join(reasons)})")
                 self._floor = self._levels[no_value]
         violations = tuple(
-            f"NOT ({holds(constraint, value, plan.target.type)})" for constraint in plan.target.constraints
+            f"NOT ({holds(constraint, value, plan.target)})" for constraint in plan.target.constraints
         )
         self._names[p.Field(plan.target.name, plan.target.type)] = value
         return _FieldSql(plan, blocked, strikes, source, result, value, no_value, violations, self._floor)
@@ -223,7 +237,10 @@ class DuckDBCompiler:
     def _as_target(self, target: TargetField, source: p.Node) -> str:
         """The name of a result as a value of its target's type."""
         node: p.Node = source
-        if source.type is not target.type:
+        if target.items is not None:
+            node = p.ParseItems(source, target.items)
+            self._compute(node)
+        elif source.type is not target.type:
             if source.type is ValueType.TEXT:
                 node = p.Parse(source, target.type)
             elif target.type is ValueType.TEXT:
@@ -245,8 +262,9 @@ class DuckDBCompiler:
         absent = [_error(name, ErrorType.REQUIRED, "'has no value'", _NO_TEXT)] if target.required else []
         cases.append((f"{field.result} IS NULL", f"[{absent[0]}]" if absent else _NO_ERRORS))
         if field.value != field.result:
-            rule = CAST_RULES.get(target.type)
+            rule = CAST_RULES.get(target.items.type if target.items else target.type)
             error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
+            expected = f"a list of which each item is {expected}" if target.items else expected
             shown = self._shown(field.source)
             cases.append(
                 (f"{field.value} IS NULL", f"[{_error(name, error, literal(f'is not {expected}'), shown)}]")
@@ -259,6 +277,25 @@ class DuckDBCompiler:
         ]
         otherwise = f"flatten([{', '.join(violated)}])" if violated else _NO_ERRORS
         return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
+
+    def _lacking(self, field: _FieldSql) -> list[str]:
+        """The condition that a field is absent while the object in which it is required is not, if it can be."""
+        others = [name for name in field.plan.target.required_with if name != field.plan.target.name]
+        if not others:
+            return []
+        return [f"{field.value} IS NULL AND NOT ({field.no_value}) AND ({self._any_value(others)})"]
+
+    def _lacking_errors(self, field: _FieldSql) -> str:
+        found = _error(literal(field.plan.target.name), ErrorType.REQUIRED, "'has no value'", _NO_TEXT)
+        cases = [f"WHEN {lacking} THEN [{found}]" for lacking in self._lacking(field)]
+        return f"CASE {cases[0]} ELSE {_NO_ERRORS} END" if cases else _NO_ERRORS
+
+    def _duplicate_errors(self, key: p.Key, first: str) -> str:
+        said = f"{literal(f'the same {key.title} as row ')} || {first}"
+        parts = (self._shown(p.Field(name, self._fields[name].plan.target.type)) for name in key.fields)
+        shown = f"concat_ws(', ', {', '.join(parts)})"
+        found = _error(literal(", ".join(key.fields)), ErrorType.DUPLICATE, said, shown)
+        return f"CASE WHEN {first} IS NOT NULL THEN [{found}] ELSE {_NO_ERRORS} END"
 
     def _broken(self, rule: p.Rule) -> str:
         """The condition that a rule's fields have values that break it."""
@@ -350,8 +387,8 @@ class DuckDBCompiler:
             rows = f"(SELECT *, {defined} FROM {rows})"
         return rows
 
-    def _key_columns(self) -> list[str]:
-        return [self._fields[name].value for name in self.plan.key]
+    def _key_columns(self, key: p.Key) -> list[str]:
+        return [self._fields[name].value for name in key.fields]
 
 
 _NO_TEXT = literal(None)

@@ -7,9 +7,22 @@ from collections.abc import Callable, Sequence
 
 from lume_dagster.engine import plan as p
 from lume_dagster.engine.pattern import SPACE
-from lume_dagster.engine.schema import Bound, Constraint, Length, Matches, MultipleOf, OneOf, Scalar
+from lume_dagster.engine.schema import (
+    Bound,
+    Constraint,
+    DistinctItems,
+    EachItem,
+    ItemCount,
+    Length,
+    Matches,
+    MultipleOf,
+    OneOf,
+    Scalar,
+    TargetField,
+    ValueConstraint,
+)
 from lume_dagster.engine.sql import literal, number
-from lume_dagster.engine.values import CAST_RULES, ValueType, date_format
+from lume_dagster.engine.values import CAST_RULES, JSON_LIST, JSON_SCALAR, ValueType, date_format
 
 SQL_TYPES: dict[ValueType, str] = {
     ValueType.TEXT: "VARCHAR",
@@ -21,12 +34,18 @@ SQL_TYPES: dict[ValueType, str] = {
     ValueType.TIMESTAMP: "TIMESTAMP",
     ValueType.TIME: "TIME",
 }
+_ITEM = "item"
 _TEMPORAL = frozenset({ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP, ValueType.TIME})
 _DAY_US = 24 * 60 * 60 * 1_000_000
 _MINUTE_US = 60 * 1_000_000
 _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The first and the last microsecond of the years 1 to 9999, from 1970."""
 _BRANCHES = 32
+
+
+def sql_type(field: TargetField) -> str:
+    """The type of a field's values."""
+    return SQL_TYPES[field.type] if field.items is None else f"{SQL_TYPES[field.items.type]}[]"
 
 
 class ExpressionVisitor:
@@ -71,6 +90,8 @@ class ExpressionVisitor:
 
     def _visit_render(self, node: p.Render) -> str:
         value = self.visit(node.source)
+        if node.source.type is ValueType.LIST:
+            return f"CAST(to_json({value}) AS VARCHAR)"
         if node.source.type is ValueType.TIMESTAMP:
             return f"replace(CAST({value} AS VARCHAR), ' ', 'T')"
         if node.source.type is ValueType.INSTANT:
@@ -158,6 +179,32 @@ class ExpressionVisitor:
             f"list_extract(string_split({self.visit(node.source)}, {literal(node.separator)}), {node.part})"
         )
 
+    def _visit_splitall(self, node: p.SplitAll) -> str:
+        return f"string_split({self.visit(node.source)}, {literal(node.separator)})"
+
+    def _visit_collect(self, node: p.Collect) -> str:
+        parts = ", ".join(self.visit(part) for part in node.parts)
+        there = f"list_filter([{parts}], lambda {_ITEM}: {_ITEM} IS NOT NULL)"
+        return f"CASE WHEN coalesce({parts}) IS NOT NULL THEN {there} END"
+
+    def _visit_jsonitems(self, node: p.JsonItems) -> str:
+        text = self.visit(node.source)
+        # What the pattern of a value captures is JSON in any text, so that unquoting it cannot fail.
+        item = (
+            f"CASE WHEN starts_with({_ITEM}, '\"') THEN json_extract_string({_ITEM}, '$')"
+            f" WHEN {_ITEM} <> 'null' THEN {_ITEM} END"
+        )
+        items = _each(f"regexp_extract_all({text}, {literal(JSON_SCALAR)})", item)
+        return f"CASE WHEN regexp_matches({text}, {literal(JSON_LIST)}) THEN {items} END"
+
+    def _visit_parseitems(self, node: p.ParseItems) -> str:
+        texts, kind = self.visit(node.source), node.items.type
+        values = texts if kind is ValueType.TEXT else _each(texts, _parsed(_ITEM, kind))
+        wrong = "false" if node.items.nullable else f"list_count({values}) < len({texts})"
+        if node.items.nullable and kind is not ValueType.TEXT:
+            wrong = f"list_count({values}) < list_count({texts})"
+        return f"CASE WHEN NOT ({wrong}) THEN {values} END"
+
     def _visit_capture(self, node: p.Capture) -> str:
         text, pattern = self.visit(node.source), literal(node.re2)
         return f"CASE WHEN regexp_matches({text}, {pattern}) THEN regexp_extract({text}, {pattern}, {node.group}) END"
@@ -182,9 +229,14 @@ class ExpressionVisitor:
         return f"CASE {word} {' '.join(cases)} END"
 
     def _visit_textstep(self, node: p.TextStep) -> str:
-        return _TEXT_STEPS[node.function].format(
-            self.visit(node.source), *(literal(a) if isinstance(a, str) else a for a in node.arguments)
-        )
+        text = self.visit(node.source)
+        arguments = [literal(a) if isinstance(a, str) else a for a in node.arguments]
+        step = _TEXT_STEPS[node.function]
+        if node.type is not ValueType.LIST:
+            return step.format(text, *arguments)
+        if node.function == "empty_to_null":
+            return f"list_filter({text}, lambda {_ITEM}: {_ITEM} IS NULL OR {_ITEM} <> '')"
+        return _each(text, step.format(_ITEM, *arguments))
 
     def _visit_aggregate(self, node: p.Aggregate) -> str:
         parts = [self.visit(part) for part in node.parts]
@@ -274,6 +326,17 @@ def parse_text(text: str, value_type: ValueType) -> str:
     return f"TRY_CAST({captured} AS {SQL_TYPES[value_type]})"
 
 
+def _parsed(text: str, value_type: ValueType) -> str:
+    """The value of a text, finite if it is a number."""
+    value = parse_text(text, value_type)
+    return _finite(value) if value_type is ValueType.NUMBER else value
+
+
+def _each(values: str, item: str) -> str:
+    """A list of what an expression gives for each item of another."""
+    return f"list_transform({values}, lambda {_ITEM}: {item})"
+
+
 def _finite(value: str) -> str:
     return f"CASE WHEN isfinite({value}) THEN {value} END"
 
@@ -297,14 +360,27 @@ def _decision(value: str, entries: Sequence[tuple[str, str]], otherwise: str) ->
     return f"CASE WHEN {value} < {entries[middle][0]} THEN {low} ELSE {high} END"
 
 
-def holds(constraint: Constraint, value: str, value_type: ValueType) -> str:
+def holds(constraint: Constraint, value: str, target: TargetField) -> str:
     """The condition that a value fulfils a constraint; null where the value is null.
 
     Args:
         constraint: The constraint.
         value: Name of the value's column.
-        value_type: Its type.
+        target: The field whose value it is.
     """
+    if isinstance(constraint, ItemCount):
+        return f"len({value}) {constraint.comparison} {constraint.limit}"
+    if isinstance(constraint, DistinctItems):
+        # DuckDB leaves nulls out of both counts.
+        return f"list_unique({value}) + least(len({value}) - list_count({value}), 1) = len({value})"
+    if isinstance(constraint, EachItem):
+        item_type = target.items.type if target.items else target.type
+        violating = f"lambda {_ITEM}: NOT ({_value_holds(constraint.constraint, _ITEM, item_type)})"
+        return f"len(list_filter({value}, {violating})) = 0"
+    return _value_holds(constraint, value, target.type)
+
+
+def _value_holds(constraint: ValueConstraint, value: str, value_type: ValueType) -> str:
     if isinstance(constraint, Matches):
         return f"regexp_matches({value}, {literal(constraint.re2)})"
     if isinstance(constraint, Length):
@@ -335,8 +411,16 @@ def _is_multiple(constraint: MultipleOf, value: str, value_type: ValueType) -> s
     )
 
 
-def message(constraint: Constraint) -> str:
+def message(constraint: Constraint) -> str:  # noqa: PLR0911 - one a constraint
     """What is wrong with a value that violates a constraint, without the value."""
+    if isinstance(constraint, EachItem):
+        return f"has an item that {message(constraint.constraint)}"
+    if isinstance(constraint, ItemCount):
+        return (
+            f"must have {'at least' if constraint.comparison == '>=' else 'at most'} {constraint.limit} items"
+        )
+    if isinstance(constraint, DistinctItems):
+        return "has two items that are equal"
     if isinstance(constraint, OneOf):
         shown = ", ".join(str(option) for option in constraint.values[:20])
         rest = f" and {len(constraint.values) - 20} more" if len(constraint.values) > 20 else ""

@@ -5,10 +5,10 @@ It is closed: what is not in this grammar is refused, and nothing of it reaches 
     sum     := product (("+" | "-") product)*
     product := unary (("*" | "/") unary)*
     unary   := "-" unary | atom
-    atom    := NUMBER | COLUMN | "(" sum ")" | "round" "(" sum ["," DIGITS] ")"
+    atom    := NUMBER | COLUMN | "target" "(" FIELD ")" | "(" sum ")" | "round" "(" sum ["," DIGITS] ")"
 
-A column is written as it is if its name is made of ASCII letters, digits and underscores, else in double quotes
-(a quote in a name is doubled). All arithmetic is in 64-bit floats.
+A column or a target field is written as it is if its name is made of ASCII letters, digits and underscores, else in
+double quotes (a quote in a name is doubled). All arithmetic is in 64-bit floats.
 
 A rule across target fields is a condition in the same language, over target fields in place of columns:
 
@@ -73,16 +73,18 @@ class _Token:
     at: int
 
 
-def parse_expression(text: str) -> Node:
-    """Parse an expression into the nodes of a plan; columns are read as numbers.
+def parse_expression(text: str, types: Mapping[str, ValueType]) -> Node:
+    """Parse an expression into the nodes of a plan; columns and texts of target fields are read as numbers.
 
     Args:
         text: The expression, such as `round(distance * 1.609344, 1)`.
+        types: The target fields and their types.
 
     Raises:
-        ExpressionProblem: The text is no expression, or a too long or too deep one.
+        ExpressionProblem: The text is no expression, a too long or too deep one, or reads a target field that is
+            not there or no number.
     """
-    parser = _Parser(_tokens(text))
+    parser = _Parser(_tokens(text), types)
     node = parser.sum(0)
     parser.expect("end", "")
     return node
@@ -119,15 +121,13 @@ def fields_of(node: Node) -> tuple[Field, ...]:
     return fields_of(node.source) if isinstance(node, Convert) else ()
 
 
-def columns_of(node: Node) -> tuple[Column, ...]:
-    """The source columns of an expression in the order in which they are first named."""
-    if isinstance(node, Parse) and isinstance(node.source, Column):
-        return (node.source,)
+def operands_of(node: Node) -> tuple[Node, ...]:
+    """What an expression reads, as numbers, in the order in which it is first named."""
     if isinstance(node, Arithmetic):
-        return tuple(dict.fromkeys((*columns_of(node.left), *columns_of(node.right))))
+        return tuple(dict.fromkeys((*operands_of(node.left), *operands_of(node.right))))
     if isinstance(node, (Negate, Round)):
-        return columns_of(node.operand)
-    return ()
+        return operands_of(node.operand)
+    return () if isinstance(node, Number) else (node,)
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -145,8 +145,9 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[_Token], types: Mapping[str, ValueType]) -> None:
         self.tokens = tokens
+        self.types = types
         self.position = 0
 
     @property
@@ -204,7 +205,7 @@ class _Parser:
             return self.named(token.text, token)
         if token.kind == "quoted":
             self.position += 1
-            return self.named(token.text[1:-1].replace('""', '"'), token)
+            return self.named(_unquoted(token), token)
         found = repr(token.text) if token.text else "the end"
         raise ExpressionProblem(
             f"expected a number, a name or '(' at character {token.at + 1}, found {found}"
@@ -234,9 +235,40 @@ class _Parser:
         """A number as it is written."""
         return _number(token)
 
-    def named(self, name: str, token: _Token) -> Node:  # noqa: ARG002 - a rule says where
+    def named(self, name: str, token: _Token) -> Node:
         """What a name stands for."""
-        return Parse(Column(name), ValueType.NUMBER)
+        if token.text != "target" or not self.take("("):
+            return Parse(Column(name), ValueType.NUMBER)
+        field = self.field_name()
+        self.expect("sign", ")")
+        return self.field_number(self.field(field))
+
+    def field_name(self) -> _Token:
+        token = self.token
+        if token.kind not in ("name", "quoted"):
+            raise ExpressionProblem(f"expected the name of a target field at character {token.at + 1}")
+        self.position += 1
+        return token
+
+    def field(self, token: _Token) -> Field:
+        """A target field by its name."""
+        name = _unquoted(token)
+        if name not in self.types:
+            raise ExpressionProblem(f"there is no target field {name!r}, at character {token.at + 1}")
+        if self.types[name] is ValueType.LIST:
+            raise ExpressionProblem(f"the target field {name!r} is a list, at character {token.at + 1}")
+        return Field(name, self.types[name])
+
+    @staticmethod
+    def field_number(field: Field) -> Node:
+        """A target field as an operand of arithmetic."""
+        if field.type is ValueType.NUMBER:
+            return field
+        if field.type is ValueType.TEXT:
+            return Parse(field, ValueType.NUMBER)
+        if field.type is not ValueType.INTEGER:
+            raise ExpressionProblem(f"the target field {field.name!r} is a {field.type.value}, not a number")
+        return Convert(field, ValueType.NUMBER)
 
     def number(self, node: Node) -> Node:
         """A node as an operand of arithmetic."""
@@ -244,10 +276,6 @@ class _Parser:
 
 
 class _RuleParser(_Parser):
-    def __init__(self, tokens: list[_Token], types: Mapping[str, ValueType]) -> None:
-        super().__init__(tokens)
-        self.types = types
-
     def word(self, word: str) -> bool:
         """Whether the next token is this word; it is taken then."""
         found = self.token.kind == "name" and self.token.text == word
@@ -336,10 +364,8 @@ class _RuleParser(_Parser):
             return Parse(Literal(token.text), ValueType.INTEGER)
         return _number(token)
 
-    def named(self, name: str, token: _Token) -> Node:
-        if name not in self.types:
-            raise ExpressionProblem(f"there is no target field {name!r}, at character {token.at + 1}")
-        return Field(name, self.types[name])
+    def named(self, name: str, token: _Token) -> Node:  # noqa: ARG002 - it is the token's
+        return self.field(token)
 
     def number(self, node: Node) -> Node:
         if node.type is ValueType.NUMBER:
@@ -349,6 +375,10 @@ class _RuleParser(_Parser):
         if isinstance(node, Parse) and isinstance(node.source, Literal):
             return Number(float(node.source.text or ""))
         return Convert(node, ValueType.NUMBER)
+
+
+def _unquoted(token: _Token) -> str:
+    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
 
 
 def _finite(node: Node) -> Node:

@@ -23,6 +23,8 @@ from lume_dagster.engine.yaml_document import check_json, join, parse_yaml, read
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _VERSION = re.compile(r"v[1-9][0-9]{0,5}")
+FLOW_VERSION = re.compile(f"(?P<name>{_NAME.pattern}):(?P<version>{_VERSION.pattern})")
+"""The name of a flow version, `flights:v1`."""
 _FINGERPRINT_FORMAT = 1
 
 
@@ -38,6 +40,7 @@ class FlowVersion:
         target: Where the results go.
         target_schema: The JSON Schema of one target record, as it was written.
         mapper: The mapper as JSON data, lookup files included.
+        rules: The conditions across target fields as JSON data.
         fingerprint: SHA-256 (hex) of all that the flow version says; comments and layout do not count.
         lineage: For each target field the source columns it comes from.
         source_columns: The columns the mapper reads.
@@ -53,6 +56,7 @@ class FlowVersion:
     target: doc.TargetSpec
     target_schema: dict[str, Any]
     mapper: dict[str, Any]
+    rules: list[dict[str, Any]]
     fingerprint: str
     lineage: dict[str, list[str]]
     source_columns: tuple[str, ...]
@@ -134,6 +138,7 @@ def parse_flow(
         target=flow.target,
         target_schema=flow.target_schema,
         mapper=mapper,
+        rules=[rule.model_dump(mode="json", exclude_defaults=True) for rule in flow.rules],
         fingerprint=_fingerprint(flow, mapper),
         lineage=lineage,
         source_columns=tuple(dict.fromkeys(column for target in plan.order for column in lineage[target])),

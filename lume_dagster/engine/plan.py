@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lume_dagster.engine.errors import ErrorType
-from lume_dagster.engine.schema import TargetField
+from lume_dagster.engine.schema import Items, TargetColumn, TargetField
 from lume_dagster.engine.values import NumberStyle, ValueType
 
 
@@ -214,6 +214,40 @@ class Split:
 
 
 @dataclass(frozen=True)
+class SplitAll:
+    """All pieces between separators, as a list of texts."""
+
+    source: Node
+    separator: str
+    type: ValueType = field(default=ValueType.LIST, init=False)
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Those of several texts that are there, as a list; null where none is."""
+
+    parts: tuple[Node, ...]
+    type: ValueType = field(default=ValueType.LIST, init=False)
+
+
+@dataclass(frozen=True)
+class JsonItems:
+    """The items of a JSON array of plain values as a list of texts and nulls; null where a text is none."""
+
+    source: Node
+    type: ValueType = field(default=ValueType.LIST, init=False)
+
+
+@dataclass(frozen=True)
+class ParseItems:
+    """A list of texts as one of values of another type, by the table of cast rules; null where one is no such value."""
+
+    source: Node
+    items: Items
+    type: ValueType = field(default=ValueType.LIST, init=False)
+
+
+@dataclass(frozen=True)
 class Capture:
     """What a group of a pattern (RE2) captured at its first match; null without a match."""
 
@@ -247,13 +281,14 @@ class TextStep:
     """A text changed by a function.
 
     trim, upper, lower, collapse_spaces, strip_accents and empty_to_null take no arguments; replace takes the old and
-    the new text, pad_left and pad_right the width and the character, truncate the length.
+    the new text, pad_left and pad_right the width and the character, truncate the length. A list of texts is changed
+    item by item; what empty_to_null makes absent is no longer in it.
     """
 
     source: Node
     function: str
     arguments: tuple[str | int, ...] = ()
-    type: ValueType = field(default=ValueType.TEXT, init=False)
+    type: ValueType = ValueType.TEXT
 
 
 @dataclass(frozen=True)
@@ -339,6 +374,10 @@ Node = (
     | Finite
     | Coalesce
     | Split
+    | SplitAll
+    | Collect
+    | JsonItems
+    | ParseItems
     | Capture
     | NumberText
     | Words
@@ -415,19 +454,34 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Key:
+    """Target fields whose values no two records share; a record is not judged where one of them has no value.
+
+    Attributes:
+        fields: Their names.
+        title: What they are called in messages.
+    """
+
+    fields: tuple[str, ...]
+    title: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """The mapping of one record.
 
     Attributes:
         fields: In an order in which each field comes after those it reads.
-        order: The target fields in the order of the target schema.
-        key: The target fields that form the primary key.
+        columns: What the result looks like, in the order of the target schema.
+        order: The target fields in that order.
+        keys: What no two records share.
         null_values: Source texts that count as absent.
         rules: Conditions across the fields.
     """
 
     fields: tuple[FieldPlan, ...]
+    columns: tuple[TargetColumn, ...]
     order: tuple[str, ...]
-    key: tuple[str, ...]
+    keys: tuple[Key, ...]
     null_values: tuple[str, ...]
     rules: tuple[Rule, ...] = ()

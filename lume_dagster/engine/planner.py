@@ -10,8 +10,8 @@ from lume_dagster.engine import document as doc
 from lume_dagster.engine.errors import ErrorType, FlowError
 from lume_dagster.engine.expression import (
     ExpressionProblem,
-    columns_of,
     fields_of,
+    operands_of,
     parse_expression,
     parse_rule,
 )
@@ -22,6 +22,7 @@ from lume_dagster.engine.plan import (
     Capture,
     ClockMinutes,
     Coalesce,
+    Collect,
     Column,
     Concat,
     Convert,
@@ -29,6 +30,8 @@ from lume_dagster.engine.plan import (
     FieldPlan,
     Finite,
     Guard,
+    JsonItems,
+    Key,
     Leaf,
     Literal,
     Lookup,
@@ -43,6 +46,7 @@ from lume_dagster.engine.plan import (
     Render,
     Rule,
     Split,
+    SplitAll,
     TextStep,
     TimeOfDay,
     WithinDayFrom,
@@ -75,7 +79,10 @@ _ORDERED = frozenset(
         ValueType.TIME,
     }
 )
-_TEMPLATE_PIECE = re.compile(r"\{\{|\}\}|\{(?P<column>[^{}]+)\}|(?P<text>[^{}]+)|.", re.DOTALL)
+_TEMPLATE_PIECE = re.compile(
+    r"\{\{|\}\}|\{target\((?P<target>[^{}]+)\)\}|\{(?P<column>[^{}]+)\}|(?P<text>[^{}]+)|.", re.DOTALL
+)
+_MAKE_LISTS = (doc.ExtractEntry, doc.SplitEntry, doc.ListEntry)
 
 
 def make_plan(
@@ -95,6 +102,12 @@ def make_plan(
     targets = {field.name: field for field in schema.fields}
     for name in flow.mapper:
         if name not in targets:
+            if inner := [field for field in targets if field.startswith(f"{name}.")]:
+                raise FlowError(
+                    path,
+                    join("/mapper", name),
+                    f"is an object; write an entry for each of its properties: {', '.join(inner)}",
+                )
             raise FlowError(
                 path,
                 join("/mapper", name),
@@ -113,8 +126,16 @@ def make_plan(
     }
     return Plan(
         fields=tuple(plans[name] for name in _in_order_of_use(plans, path)),
+        columns=schema.columns,
         order=tuple(targets),
-        key=schema.key,
+        keys=tuple(
+            Key(names, title)
+            for names, title in (
+                (schema.key, "primary key"),
+                *((names, ", ".join(names)) for names in schema.unique),
+            )
+            if names
+        ),
         null_values=tuple(flow.source.null_values),
         rules=tuple(_rule(spec, index, targets, path) for index, spec in enumerate(flow.rules)),
     )
@@ -186,11 +207,46 @@ class _Planner:
             doc.AggregateEntry: self.aggregate,
             doc.UuidEntry: self.uuid,
         }
+        if self.target.type is ValueType.LIST:
+            return self.list_plan(entry)
+        if isinstance(entry, doc.ListEntry):
+            raise self.refuse("makes an array: the property is none", "list")
         plan = makers[type(entry)](entry)
         if isinstance(entry, doc.Entry) and entry.steps:
             plan = self.stepped(plan, entry.steps)
         self.check_types(plan)
         return plan
+
+    def list_plan(self, entry: doc.Part) -> FieldPlan:
+        """The plan of an array: a list of texts, whose items take their type in the end."""
+        if isinstance(entry, doc.ConstantEntry) and entry.constant is None:
+            return self.field_plan((), JsonItems(Literal(None)), (), None)
+        if not isinstance(entry, _MAKE_LISTS):
+            operations = ", ".join(kind.operation for kind in _MAKE_LISTS)
+            raise self.refuse(f"makes no array; the property takes {operations}, or constant: null")
+        if entry.default is not None:
+            raise self.refuse("an array takes no default", "default")
+        if isinstance(entry, doc.ListEntry):
+            leaves, nodes = self.parts(entry.list, "list")
+            plan = self.field_plan(tuple(leaves), Collect(tuple(nodes)), (), None)
+            plan = replace(plan, lenient=True)
+        elif isinstance(entry, doc.SplitEntry) and entry.split.part is None:
+            leaf = self.leaf(entry.split.from_, "split", "from")
+            plan = self.field_plan((leaf,), SplitAll(self.text(leaf), entry.split.by), (), None)
+        elif isinstance(entry, doc.ExtractEntry):
+            leaf = self.leaf(entry.extract, "extract")
+            text = self.text(leaf)
+            result = JsonItems(text)
+            wrong = Guard(
+                (text,),
+                result,
+                ErrorType.TYPE,
+                f"{_name(leaf)} is no JSON array of texts, numbers, true or false",
+            )
+            plan = self.field_plan((leaf,), result, (wrong,), None)
+        else:
+            raise self.refuse("one piece is no array; take it out for all of them", "split", "part")
+        return self.stepped(plan, entry.steps)
 
     def stepped(self, plan: FieldPlan, steps: Sequence[doc.Step]) -> FieldPlan:
         """A plan whose result is changed as a text."""
@@ -199,7 +255,7 @@ class _Planner:
         if isinstance(result, Lookup):
             # A default takes a miss's place as it is, without the steps.
             result = replace(result, otherwise=None)
-        if result.type is not ValueType.TEXT:
+        if result.type not in (ValueType.TEXT, ValueType.LIST):
             if self.target.type is not ValueType.TEXT:
                 raise self.refuse(
                     f"the operation gives a {result.type.value}, and steps change texts", "steps"
@@ -207,13 +263,15 @@ class _Planner:
             result = Render(result)
         for step in steps:
             if isinstance(step, str):
-                result = TextStep(result, step)
+                result = TextStep(result, step, (), result.type)
             elif isinstance(step, doc.ReplaceStep):
-                result = TextStep(result, "replace", tuple(step.replace))
+                result = TextStep(result, "replace", tuple(step.replace), result.type)
             elif isinstance(step, doc.PadStep):
-                result = TextStep(result, f"pad_{step.pad.side}", (step.pad.width, step.pad.with_))
+                result = TextStep(
+                    result, f"pad_{step.pad.side}", (step.pad.width, step.pad.with_), result.type
+                )
             else:
-                result = TextStep(result, "truncate", (step.truncate,))
+                result = TextStep(result, "truncate", (step.truncate,), result.type)
         default_for = (result,) if keeps_misses or "empty_to_null" in steps else plan.default_for
         return replace(plan, result=result, default_for=default_for)
 
@@ -238,6 +296,10 @@ class _Planner:
             return Column(ref)
         if ref.target not in self.targets:
             raise self.refuse(f"there is no target field {ref.target!r}", *place, "target")
+        if self.targets[ref.target].type is ValueType.LIST:
+            raise self.refuse(
+                f"the target field {ref.target!r} is an array, which no other field reads", *place
+            )
         return Field(ref.target, self.targets[ref.target].type)
 
     @staticmethod
@@ -325,15 +387,18 @@ class _Planner:
 
     def expression(self, entry: doc.ExpressionEntry) -> FieldPlan:
         try:
-            node = parse_expression(entry.expression)
+            node = parse_expression(
+                entry.expression, {name: target.type for name, target in self.targets.items()}
+            )
         except ExpressionProblem as problem:
             raise self.refuse(str(problem), "expression") from problem
-        columns = columns_of(node)
-        numbers = tuple(Parse(column, ValueType.NUMBER) for column in columns)
+        numbers = operands_of(node)
+        leaves = tuple(_leaf_of(number) for number in numbers)
         result = Finite(node)
         guards = [
-            Guard((column,), number, ErrorType.TYPE, f"{_name(column)} is not a finite number")
-            for column, number in zip(columns, numbers, strict=True)
+            Guard((leaf,), number, ErrorType.TYPE, f"{_name(leaf)} is not a finite number")
+            for leaf, number in zip(leaves, numbers, strict=True)
+            if isinstance(number, Parse)
         ]
         guards.append(
             Guard(
@@ -343,7 +408,7 @@ class _Planner:
                 "the result is not a finite number (overflow or division by zero)",
             )
         )
-        return self.field_plan(columns, result, tuple(guards), entry.default)
+        return self.field_plan(leaves, result, tuple(guards), entry.default)
 
     def formats(
         self, spec: doc.FormatsSpec, value_type: ValueType, operation: str, default: doc.Scalar | None
@@ -409,9 +474,10 @@ class _Planner:
         leaves: list[Leaf] = []
         nodes: list[Node] = []
         for match in _TEMPLATE_PIECE.finditer(entry.template):
-            if match["column"]:
-                leaves.append(Column(match["column"]))
-                nodes.append(leaves[-1])
+            if match["target"] or match["column"]:
+                named = doc.TargetRef(target=match["target"]) if match["target"] else match["column"]
+                leaves.append(self.leaf(named, "template"))
+                nodes.append(self.text(leaves[-1]))
             elif match[0] in ("{", "}"):
                 raise self.refuse(
                     f"the brace at character {match.start() + 1} has no partner; write {{{{ or }}}} for a brace itself",
@@ -420,10 +486,12 @@ class _Planner:
             else:
                 nodes.append(Literal(match["text"] or match[0][0]))
         if not leaves:
-            raise self.refuse("names no column; a constant says the same", "template")
+            raise self.refuse("names no column and no target field; a constant says the same", "template")
         return self.field_plan(tuple(leaves), Concat(tuple(nodes), ""), (), entry.default)
 
     def split(self, entry: doc.SplitEntry) -> FieldPlan:
+        if entry.split.part is None:
+            raise self.refuse("say which part it is; only an array takes all of them", "split")
         leaf = self.leaf(entry.split.from_, "split", "from")
         result = Split(self.text(leaf), entry.split.by, entry.split.part)
         return replace(self.field_plan((leaf,), result, (), entry.default), default_for=(result,))
@@ -558,6 +626,11 @@ class _Planner:
             for leaf, number in zip(leaves, numbers, strict=True)
             if leaf != number
         )
+
+
+def _leaf_of(number: Node) -> Leaf:
+    """The leaf that an operand of arithmetic reads."""
+    return number.source if isinstance(number, (Parse, Convert)) else number  # type: ignore[return-value]
 
 
 def _name(leaf: Leaf) -> str:

@@ -41,7 +41,10 @@ def read_page(cursor: duckdb.DuckDBPyConnection, path: Path, offset: int, limit:
         raise EngineError(f"{path}: {os_reason(error)}") from error
     except pa.ArrowInvalid as error:
         raise EngineError(f"{path}: this is no Parquet file: {error}") from error
-    columns = ", ".join(_json_ready(column) for column in schema)
+    columns = ", ".join(
+        f"{_json_ready(identifier(column.name), column.type)} AS {identifier(column.name)}"
+        for column in schema
+    )
     cursor.execute(
         f"SELECT {columns} FROM read_parquet({literal(str(path.resolve()))}, file_row_number = true)"
         f" WHERE file_row_number BETWEEN {int(offset)} AND {int(offset) + int(limit) - 1} ORDER BY file_row_number"
@@ -53,16 +56,25 @@ def read_page(cursor: duckdb.DuckDBPyConnection, path: Path, offset: int, limit:
     ]
 
 
-def _json_ready(column: pa.Field) -> str:
-    """The SQL of a column as something that needs no more than `_value` to be JSON."""
-    name = identifier(column.name)
-    if pa.types.is_timestamp(column.type):
-        zone = " || 'Z'" if column.type.tz else ""
-        moment = f"make_timestamp(epoch_us({name}))" if column.type.tz else name
-        return f"replace(CAST({moment} AS VARCHAR), ' ', 'T'){zone} AS {name}"
-    if pa.types.is_date(column.type) or pa.types.is_time(column.type) or pa.types.is_decimal(column.type):
-        return f"CAST({name} AS VARCHAR) AS {name}"
-    return name
+def _json_ready(value: str, kind: pa.DataType, level: int = 0) -> str:
+    """The SQL of a value as something that needs no more than `_value` to be JSON."""
+    if pa.types.is_timestamp(kind):
+        zone = " || 'Z'" if kind.tz else ""
+        moment = f"make_timestamp(epoch_us({value}))" if kind.tz else value
+        return f"replace(CAST({moment} AS VARCHAR), ' ', 'T'){zone}"
+    if pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_decimal(kind):
+        return f"CAST({value} AS VARCHAR)"
+    if pa.types.is_struct(kind):
+        members = ", ".join(
+            f"{identifier(member.name)} := "
+            f"{_json_ready(f'struct_extract({value}, {literal(member.name)})', member.type, level)}"
+            for member in kind
+        )
+        return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({members}) END"
+    if pa.types.is_list(kind):
+        item = f"item{level}"
+        return f"list_transform({value}, lambda {item}: {_json_ready(item, kind.value_type, level + 1)})"
+    return value
 
 
 def _value(name: str, value: Any) -> Any:

@@ -1,10 +1,13 @@
-"""The target schema: the part of JSON Schema that describes one flat record, as typed fields and constraints."""
+"""The target schema: the part of JSON Schema that describes one record, as typed fields and constraints.
+
+Objects are taken apart: their properties are fields whose names are paths, `address.city`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -65,19 +68,60 @@ class MultipleOf:
     error = ErrorType.RANGE
 
 
-Constraint = OneOf | Matches | Length | Bound | MultipleOf
+ValueConstraint = OneOf | Matches | Length | Bound | MultipleOf
+
+
+@dataclass(frozen=True)
+class EachItem:
+    """Each item of a list fulfils a constraint; null fulfils all."""
+
+    constraint: ValueConstraint
+
+    @property
+    def error(self) -> ErrorType:
+        """The type of error of a list that does not."""
+        return self.constraint.error
+
+
+@dataclass(frozen=True)
+class ItemCount:
+    """The list has at least (>=) or at most (<=) so many items."""
+
+    comparison: str
+    limit: int
+    error = ErrorType.LENGTH
+
+
+@dataclass(frozen=True)
+class DistinctItems:
+    """No two items of the list are equal."""
+
+    error = ErrorType.DUPLICATE
+
+
+Constraint = ValueConstraint | EachItem | ItemCount | DistinctItems
+
+
+@dataclass(frozen=True)
+class Items:
+    """What a list holds: values of one type, and nulls if they are allowed."""
+
+    type: ValueType
+    nullable: bool
 
 
 @dataclass(frozen=True)
 class TargetField:
-    """One column of the result.
+    """One value of the result.
 
     Attributes:
-        name: The property's name.
+        name: The property's name; the path to it where it lies in an object.
         type: Its type.
         required: An absent value is an error: the property is required, or null is none of its types.
         constraints: What a value must fulfil, in the order of the error types.
         sensitive: Its values are to be masked wherever they are shown.
+        items: What it holds if it is a list.
+        required_with: Fields with which it is required: an absent value is an error where one of these has a value.
     """
 
     name: str
@@ -85,25 +129,65 @@ class TargetField:
     required: bool
     constraints: tuple[Constraint, ...]
     sensitive: bool
+    items: Items | None = None
+    required_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetObject:
+    """An object of the result. One that is not required is null where none of its fields has a value.
+
+    Attributes:
+        name: The property's name, or the path to it.
+        required: The property is required, or null is none of its types.
+        members: Its properties, in their order.
+    """
+
+    name: str
+    required: bool
+    members: tuple[TargetField | TargetObject, ...]
+
+
+TargetColumn = TargetField | TargetObject
 
 
 @dataclass(frozen=True)
 class TargetSchema:
-    """The columns of the result in their order, and the fields that form the primary key."""
+    """What a record of the result looks like.
 
-    fields: tuple[TargetField, ...]
+    Attributes:
+        columns: Its columns, in their order.
+        key: The fields that form the primary key.
+        unique: Further lists of fields whose values no two records share.
+    """
+
+    columns: tuple[TargetColumn, ...]
     key: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...]
+
+    @property
+    def fields(self) -> tuple[TargetField, ...]:
+        """All fields, those of objects included, in their order."""
+        return tuple(field for column in self.columns for field in fields_of(column))
 
 
-_ROOT_KEYWORDS = {
-    "$schema", "$id", "$comment", "title", "description", "examples", "type", "properties", "required",
-    "additionalProperties",
-}  # fmt: skip
-_ANNOTATIONS = {"title", "description", "examples", "$comment", "x-sensitive", "isPrimaryKey"}
+def fields_of(column: TargetColumn) -> tuple[TargetField, ...]:
+    """The fields of a column, in their order."""
+    if isinstance(column, TargetField):
+        return (column,)
+    return tuple(field for member in column.members for field in fields_of(member))
+
+
+_NOTES = {"title", "description", "examples", "$comment"}
+_OBJECT_KEYWORDS = {"type", "properties", "required", "additionalProperties", "x-sensitive"} | _NOTES
+_ROOT_KEYWORDS = (_OBJECT_KEYWORDS | {"$schema", "$id", "x-unique"}) - {"x-sensitive"}
+_COUNTS = {"minItems": ">=", "maxItems": "<="}
+_ARRAY_KEYWORDS = {"type", "items", "uniqueItems", "x-sensitive"} | _NOTES | set(_COUNTS)
 _LENGTHS = {"minLength": ">=", "maxLength": "<="}
 _TEXT_KEYWORDS = {"pattern", *_LENGTHS}
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-_KEYWORDS = {"type", "format", "enum", "const", "multipleOf"} | _ANNOTATIONS | _TEXT_KEYWORDS | set(_BOUNDS)
+_ITEM_KEYWORDS = {"type", "format", "enum", "const", "multipleOf"} | _NOTES | _TEXT_KEYWORDS | set(_BOUNDS)
+_KEYWORDS = _ITEM_KEYWORDS | {"x-sensitive", "isPrimaryKey"}
 _TYPES = {
     "string": ValueType.TEXT,
     "integer": ValueType.INTEGER,
@@ -117,6 +201,7 @@ _TYPED_FORMATS = {
     "time-local": ValueType.TIME,
 }
 _MAX_NAME = 255
+_MAX_LEVELS = 10
 _MAX_DECIMALS = 15
 _MAX_EXACT = 10**15
 
@@ -139,12 +224,56 @@ class _Reader:
             raise self.refuse(join(pointer, name), f"{name} cannot be {value!r}")
         return value
 
-    def schema(self, schema: Mapping[str, Any], pointer: str) -> TargetSchema:
+    def check_keywords(
+        self, schema: Mapping[str, Any], allowed: set[str], pointer: str, said: str = ""
+    ) -> None:
         for name in schema:
-            if name not in _ROOT_KEYWORDS:
-                raise self.refuse(join(pointer, name), f"the keyword {name} is not supported; take it out")
+            if name not in allowed:
+                raise self.refuse(
+                    join(pointer, name), f"the keyword {name} is not supported{said}; take it out"
+                )
+
+    def schema(self, schema: Mapping[str, Any], pointer: str) -> TargetSchema:
+        self.check_keywords(schema, _ROOT_KEYWORDS, pointer)
         if schema.get("type", "object") != "object":
             raise self.refuse(join(pointer, "type"), "the schema describes one record: write type: object")
+        keys: list[str] = []
+        members = self.members(schema, "", pointer, keys, sensitive=False, level=1)
+        columns = tuple(_conditional(column, None) for column in members)
+        found = TargetSchema(columns, tuple(keys), ())
+        return replace(found, unique=self.unique(schema, found, pointer))
+
+    def unique(
+        self, schema: Mapping[str, Any], found: TargetSchema, pointer: str
+    ) -> tuple[tuple[str, ...], ...]:
+        """The lists of fields under `x-unique`."""
+        scalars = {field.name for field in found.fields if field.items is None}
+        seen = {frozenset(found.key)}
+        for index, names in enumerate(self.keyword(schema, "x-unique", list, pointer) or ()):
+            place = join(pointer, "x-unique", index)
+            if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
+                raise self.refuse(place, "must be a list of different properties, such as [order, line]")
+            for at, name in enumerate(names):
+                if name not in scalars:
+                    raise self.refuse(join(place, at), f"{name!r} is no property that has a single value")
+            if frozenset(names) in seen:
+                raise self.refuse(place, "says what the primary key or an entry before says; take it out")
+            seen.add(frozenset(names))
+        return tuple(tuple(names) for names in schema.get("x-unique", ()))
+
+    def members(
+        self,
+        schema: Mapping[str, Any],
+        prefix: str,
+        pointer: str,
+        keys: list[str],
+        *,
+        sensitive: bool,
+        level: int,
+    ) -> tuple[TargetColumn, ...]:
+        """The properties of an object; what is marked as part of the primary key is put into `keys`."""
+        if level > _MAX_LEVELS:
+            raise self.refuse(pointer, f"objects lie in each other deeper than {_MAX_LEVELS} levels")
         if schema.get("additionalProperties", False) is not False:
             raise self.refuse(
                 join(pointer, "additionalProperties"),
@@ -158,15 +287,56 @@ class _Reader:
             if name not in properties:
                 raise self.refuse(join(pointer, "required", index), f"{name!r} is none of the properties")
         self.check_names(properties, pointer)
-        fields, key = [], []
+        found: list[TargetColumn] = []
         for name, property_schema in properties.items():
             place = join(pointer, "properties", name)
             if not isinstance(property_schema, dict):
                 raise self.refuse(place, "must be a schema with at least a type")
-            fields.append(self.field(name, property_schema, name in required, place))
-            if self.keyword(property_schema, "isPrimaryKey", bool, place):
-                key.append(name)
-        return TargetSchema(tuple(fields), tuple(key))
+            path, written = prefix + name, property_schema.get("type")
+            needed = name in required or not (isinstance(written, list) and "null" in written)
+            masked = sensitive or bool(self.keyword(property_schema, "x-sensitive", bool, place))
+            if self.is_type("object", written, place):
+                self.check_keywords(property_schema, _OBJECT_KEYWORDS, place, " beside type: object")
+                inner = self.members(
+                    property_schema, f"{path}.", place, keys, sensitive=masked, level=level + 1
+                )
+                found.append(TargetObject(path, needed, inner))
+            elif self.is_type("array", written, place):
+                found.append(self.array(path, property_schema, needed, masked, place))
+            else:
+                found.append(self.field(path, property_schema, needed, masked, place))
+                if self.keyword(property_schema, "isPrimaryKey", bool, place):
+                    keys.append(path)
+        return tuple(found)
+
+    def is_type(self, name: str, written: Any, place: str) -> bool:
+        """Whether a type is the one of this name, with null or without."""
+        names = written if isinstance(written, list) else [written]
+        if name in names and any(other not in (name, "null") for other in names):
+            raise self.refuse(join(place, "type"), f"{name} stands alone or with null; found {written!r}")
+        return name in names
+
+    def array(
+        self, path: str, schema: Mapping[str, Any], needed: bool, sensitive: bool, place: str
+    ) -> TargetField:
+        self.check_keywords(schema, _ARRAY_KEYWORDS, place, " beside type: array")
+        items = self.keyword(schema, "items", dict, place)
+        if items is None:
+            raise self.refuse(join(place, "items"), "is missing; say of which type the items are")
+        inner = join(place, "items")
+        self.check_keywords(items, _ITEM_KEYWORDS, inner, " for the items of an array")
+        item_type, nullable = self.types(items, inner)
+        counts = [
+            ItemCount(comparison, self.length(schema, keyword, place))
+            for keyword, comparison in _COUNTS.items()
+            if keyword in schema
+        ]
+        distinct = (DistinctItems(),) if self.keyword(schema, "uniqueItems", bool, place) else ()
+        each = tuple(map(EachItem, self.constraints(items, item_type, nullable, inner)))
+        constraints = (*each, *counts, *distinct)
+        return TargetField(
+            path, ValueType.LIST, needed, constraints, sensitive, items=Items(item_type, nullable)
+        )
 
     def check_names(self, properties: Mapping[str, Any], pointer: str) -> None:
         seen: dict[str, str] = {}
@@ -179,22 +349,25 @@ class _Reader:
             if (other := seen.setdefault(name.casefold(), name)) != name:
                 raise self.refuse(place, f"differs from {other!r} in case only; rename one of them")
 
-    def field(self, name: str, schema: Mapping[str, Any], required: bool, place: str) -> TargetField:
-        for keyword in schema:
-            if keyword not in _KEYWORDS:
-                raise self.refuse(
-                    join(place, keyword), f"the keyword {keyword} is not supported; take it out"
-                )
+    def field(
+        self, path: str, schema: Mapping[str, Any], needed: bool, sensitive: bool, place: str
+    ) -> TargetField:
+        self.check_keywords(schema, _KEYWORDS, place)
         value_type, nullable = self.types(schema, place)
-        constraints = (
+        return TargetField(
+            path, value_type, needed, self.constraints(schema, value_type, nullable, place), sensitive
+        )
+
+    def constraints(
+        self, schema: Mapping[str, Any], value_type: ValueType, nullable: bool, place: str
+    ) -> tuple[ValueConstraint, ...]:
+        return (
             *self.options(schema, value_type, nullable, place),
             *self.text_constraints(schema, value_type, place),
             *self.bounds(schema, value_type, place),
             *self.multiple(schema, value_type, place),
             *self.format_constraint(schema, value_type),
         )
-        sensitive = bool(self.keyword(schema, "x-sensitive", bool, place))
-        return TargetField(name, value_type, required or not nullable, constraints, sensitive)
 
     def types(self, schema: Mapping[str, Any], place: str) -> tuple[ValueType, bool]:
         written = schema.get("type")
@@ -203,7 +376,8 @@ class _Reader:
         if len(known) != 1 or any(name not in (*known, "null") for name in names):
             raise self.refuse(
                 join(place, "type"),
-                f"must be one of {', '.join(_TYPES)}, or a list of one of them and null; found {written!r}",
+                f"must be one of {', '.join(_TYPES)}, object and array (but not for items), or a list of one of them "
+                f"and null; found {written!r}",
             )
         value_type = _TYPES[known[0]]
         text_format = self.keyword(schema, "format", str, place)
@@ -255,13 +429,15 @@ class _Reader:
             except PatternProblem as problem:
                 raise self.refuse(join(place, "pattern"), str(problem)) from problem
         for keyword, comparison in _LENGTHS.items():
-            length = self.keyword(schema, keyword, int, place)
-            if length is None:
-                continue
-            if not 0 <= length <= _MAX_INTEGER:
-                raise self.refuse(join(place, keyword), "must be a length from 0 on")
-            found.append(Length(comparison, length))
+            if keyword in schema:
+                found.append(Length(comparison, self.length(schema, keyword, place)))
         return tuple(found)
+
+    def length(self, schema: Mapping[str, Any], keyword: str, place: str) -> int:
+        length: int = self.keyword(schema, keyword, int, place)
+        if not 0 <= length <= _MAX_INTEGER:
+            raise self.refuse(join(place, keyword), "must be a length from 0 on")
+        return length
 
     def bounds(self, schema: Mapping[str, Any], value_type: ValueType, place: str) -> tuple[Bound, ...]:
         found = []
@@ -302,6 +478,22 @@ class _Reader:
         if value_type is ValueType.TEXT and "format" in schema:
             return (Matches(FORMAT_PATTERNS[schema["format"]], schema["format"], ErrorType.FORMAT),)
         return ()
+
+
+def _conditional(column: TargetColumn, together: tuple[str, ...] | None) -> TargetColumn:
+    """A column whose required fields are required only with others, where they lie in an object that may be absent.
+
+    Args:
+        column: The column.
+        together: The fields of the innermost object above it that may be absent, if there is one.
+    """
+    if isinstance(column, TargetField):
+        if together is None or not column.required:
+            return column
+        return replace(column, required=False, required_with=together)
+    if not column.required:
+        together = tuple(field.name for field in fields_of(column))
+    return replace(column, members=tuple(_conditional(member, together) for member in column.members))
 
 
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1

@@ -14,6 +14,7 @@ import duckdb
 from lume_dagster.engine.duckdb_compiler import DuckDBCompiler, StageLayout
 from lume_dagster.engine.errors import EngineError
 from lume_dagster.engine.flow import FlowVersion
+from lume_dagster.engine.plan import Key
 from lume_dagster.engine.results import read_page
 from lume_dagster.engine.row_set import RowSet
 from lume_dagster.engine.sql import literal
@@ -81,11 +82,11 @@ def transform(
     compiler = DuckDBCompiler(flow.plan, layout)
     out = out_dir.resolve()
     with _results(out / MAPPED_FILE, out / REJECTS_FILE) as (mapped, rejects):
-        duplicates = _find_duplicates(cursor, compiler, info.rows) if flow.plan.key and info.rows else False
+        duplicates = _find_duplicates(cursor, compiler, flow.plan.keys, info.rows)
         check_cancel(cancel)
         rejected = RowSet(info.rows)
         with rejected.adding(cursor) as reject:
-            mapped_rows = _copy(cursor, compiler.mapped(reject, duplicates=duplicates), mapped)
+            mapped_rows = _copy(cursor, compiler.mapped(reject, duplicates=bool(duplicates)), mapped)
         check_cancel(cancel)
         rejected_rows = _copy_rejects(cursor, compiler, rejected, duplicates, rejects)
         by_type, by_field = _count_errors(cursor, rejects, rejected_rows)
@@ -130,16 +131,24 @@ def _results(*paths: Path) -> Iterator[tuple[Path, ...]]:
             written.unlink(missing_ok=True)
 
 
-def _find_duplicates(cursor: duckdb.DuckDBPyConnection, compiler: DuckDBCompiler, rows: int) -> bool:
-    """Fill the table and the variable `duplicates`; whether there are any."""
-    cursor.execute(f"CREATE TEMP TABLE repeated AS {compiler.repeated_hashes()}")
-    if not _count(cursor, "SELECT count(*) FROM repeated"):
-        return False
-    cursor.execute(f"CREATE TEMP TABLE duplicates AS {compiler.duplicates('repeated')}")
-    if not _count(cursor, "SELECT count(*) FROM duplicates"):
-        return False
-    cursor.execute(f"SET VARIABLE duplicates = (SELECT bitstring_agg(row_number, 1, {rows}) FROM duplicates)")
-    return True
+def _find_duplicates(
+    cursor: duckdb.DuckDBPyConnection, compiler: DuckDBCompiler, keys: tuple[Key, ...], rows: int
+) -> dict[Key, str]:
+    """Fill a table for each key that is not unique, and the variable `duplicates` with the rows of all of them."""
+    tables: dict[Key, str] = {}
+    for index, key in enumerate(keys if rows else ()):
+        repeated, table = f"repeated_{index}", f"duplicates_{index}"
+        cursor.execute(f"CREATE TEMP TABLE {repeated} AS {compiler.repeated_hashes(key)}")
+        if _count(cursor, f"SELECT count(*) FROM {repeated}"):
+            cursor.execute(f"CREATE TEMP TABLE {table} AS {compiler.duplicates(key, repeated)}")
+            if _count(cursor, f"SELECT count(*) FROM {table}"):
+                tables[key] = table
+    if tables:
+        found = " UNION ".join(f"SELECT row_number FROM {table}" for table in tables.values())
+        cursor.execute(
+            f"SET VARIABLE duplicates = (SELECT bitstring_agg(row_number, 1, {rows}) FROM ({found}))"
+        )
+    return tables
 
 
 def _copy(cursor: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
@@ -150,13 +159,13 @@ def _copy_rejects(
     cursor: duckdb.DuckDBPyConnection,
     compiler: DuckDBCompiler,
     rejected: RowSet,
-    duplicates: bool,
+    duplicates: dict[Key, str],
     path: Path,
 ) -> int:
     if not len(rejected):
         return _copy(cursor, compiler.no_rejects(), path)
     rejected.keep(cursor, "rejected")
-    return _copy(cursor, compiler.rejects(duplicates="duplicates" if duplicates else None), path)
+    return _copy(cursor, compiler.rejects(duplicates=duplicates), path)
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, query: str) -> int:

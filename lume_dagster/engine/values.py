@@ -55,6 +55,7 @@ class ValueType(str, Enum):
     INSTANT = "date-time"
     TIMESTAMP = "date-time-local"
     TIME = "time-local"
+    LIST = "list"
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,22 @@ FORMAT_PATTERNS: dict[str, str] = {
 }
 """Formats that stay text and are checked by a pattern."""
 
+
+_JSON_BLANKS = r"[ \t\r\n]*"
+_SURROGATES = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_JSON_ESCAPE = (
+    rf'(?:["\\/bfnrt]|u(?:[0-9a-cA-Ce-fE-F][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_SURROGATES}))'
+)
+JSON_SCALAR = (
+    rf'"(?:[^"\\\x00-\x1f]|\\{_JSON_ESCAPE})*"'
+    r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null"
+)
+"""A JSON value that is neither object nor array; a text in it is valid Unicode."""
+JSON_LIST = (
+    rf"^{_JSON_BLANKS}\[{_JSON_BLANKS}(?:(?:{JSON_SCALAR}){_JSON_BLANKS}"
+    rf"(?:,{_JSON_BLANKS}(?:{JSON_SCALAR}){_JSON_BLANKS})*)?\]{_JSON_BLANKS}$"
+)
+"""A JSON array of such values."""
 
 GROUPING: dict[str, str] = {",": ",", ".": ".", " ": " \u00a0\u202f", "'": "'\u2019", "_": "_"}
 """What may stand between groups of three digits, and the characters that each of them covers."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from pathlib import Path
 
-from lume_dagster.engine import FlowError, FlowVersion, load_flow, parse_flow
+from lume_dagster.engine import FLOW_VERSION, FlowError, FlowVersion, load_flow, parse_flow
 from lume_dagster.engine.yaml_document import parse_yaml, read_text
 from lume_dagster.service.errors import InvalidRequestError, NotFoundError, UnavailableError
-
-_FLOW_VERSION = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*):(?P<version>v[1-9][0-9]*)")
 
 
 class FlowCatalog:
@@ -28,7 +25,7 @@ class FlowCatalog:
         """The names of all flows, each with its versions in their order."""
         found: dict[str, list[int]] = {}
         for path in self.folder.glob("*/v*.yaml"):
-            if _FLOW_VERSION.fullmatch(f"{path.parent.name}:{path.stem}"):
+            if FLOW_VERSION.fullmatch(f"{path.parent.name}:{path.stem}"):
                 found.setdefault(path.parent.name, []).append(int(path.stem[1:]))
         return {name: [f"v{number}" for number in sorted(numbers)] for name, numbers in sorted(found.items())}
 
@@ -39,7 +36,7 @@ class FlowCatalog:
             InvalidRequestError: The name is not of the form NAME:vN.
             NotFoundError: There is no such flow, or no such version of it.
         """
-        parts = _FLOW_VERSION.fullmatch(flow_version)
+        parts = FLOW_VERSION.fullmatch(flow_version)
         if parts is None:
             raise InvalidRequestError(
                 f"{flow_version!r} is not a flow version: write NAME:vN, such as flights:v1"

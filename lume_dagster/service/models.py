@@ -171,6 +171,7 @@ class FlowVersionInfo(_Document):
     source: dict[str, Any]
     mapper: dict[str, Any]
     target: dict[str, Any]
+    rules: list[dict[str, Any]]
 
 
 class Page(_Document, Generic[Item]):

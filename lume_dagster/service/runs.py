@@ -109,6 +109,7 @@ class LumeService:
             source=flow.source.model_dump(mode="json"),
             mapper=flow.mapper,
             target=flow.target.model_dump(mode="json"),
+            rules=flow.rules,
         )
 
     def create_run(self, request: CreateRun, idempotency_key: str | None = None) -> tuple[Run, bool]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,21 @@ FLIGHTS = (
     b"2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z\n"
     b"2013,1,1,NA,1630,NA,NA,1815,NA,EV,4308,N18120,EWR,RDU,NA,416,16,30,2013-01-01T21:00:00Z\n"
 )
+NESTED_FLOW = """
+target_schema:
+  type: object
+  properties:
+    o:
+      type: [object, "null"]
+      properties:
+        day: {type: [string, "null"], format: date}
+        tags: {type: [array, "null"], items: {type: string}}
+    l: {type: [array, "null"], items: {type: string, format: date-time}}
+mapper:
+  o.day: {extract: a}
+  o.tags: {list: [a]}
+  l: {split: {from: b, by: ";"}}
+"""
 
 
 @pytest.mark.parametrize("kind", ["mapped", "rejects"])
@@ -116,3 +132,22 @@ def test_an_unknown_library_or_kind_is_told_before_anything_is_asked() -> None:
         with pytest.raises(ValueError, match="'mapped' or 'rejects', not 'both'"):
             client.results_frame("run_x", "both")  # type: ignore[arg-type]
         assert lume.requests == []
+
+
+def test_objects_and_arrays_from_pages_are_those_of_the_file(tmp_path: Path) -> None:
+    flow = tmp_path / "flows" / "nested" / "v1.yaml"
+    flow.parent.mkdir(parents=True)
+    flow.write_text(NESTED_FLOW)
+    batch = tmp_path / "batch.csv"
+    batch.write_text("a,b\n2013-02-03,2013-02-03T10:00:00Z;2013-02-03T10:00:00.5Z\n,\n")
+    embedded = open_embedded(ServiceSettings(home=tmp_path / "home", flows=flow.parent.parent))
+    with LumeClient("http://lume.test", transport=embedded) as client:
+        run = client.wait(client.run("nested:v1", str(batch)))
+        from_file = client.results_frame(run, "mapped", "arrow")
+        unreachable = run.model_copy(update={"metadata": {**run.metadata, "target_locations": None}})
+        assert client.results_frame(unreachable, "mapped", "arrow").equals(from_file)
+    assert [row["o"] for row in from_file.to_pylist()] == [
+        {"day": date(2013, 2, 3), "tags": ["2013-02-03"]},
+        None,
+    ]
+    assert [len(row["l"] or ()) for row in from_file.to_pylist()] == [2, 0]

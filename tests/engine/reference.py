@@ -7,6 +7,7 @@ It shares no code with the engine: casts are written out in plain Python, and wh
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 import re
 import unicodedata
@@ -37,6 +38,9 @@ ERROR_OF_KEYWORD = {
     "exclusiveMaximum": "range",
     "multipleOf": "range",
     "format": "format",
+    "minItems": "length",
+    "maxItems": "length",
+    "uniqueItems": "duplicate",
 }
 SPACES = (
     "\t\n\v\f\r \u00a0\u1680"
@@ -47,6 +51,9 @@ GAPS = " \u00a0\u202f"
 GROUPING = {",": ",", ".": ".", " ": GAPS, "'": "'\u2019", "_": "_", "": ""}
 TEMPORAL = {"date", "date-time", "date-time-local", "time-local"}
 ERROR_OF_CAST = dict.fromkeys(TEMPORAL, "format")
+
+
+EXPRESSION_NAME = r'(target\()?"((?:[^"]|"")+)"\)?'
 
 
 class OperationError(Exception):
@@ -106,6 +113,16 @@ def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Any:
 
 
 Validator = validators.extend(Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of})
+
+
+def validator(schema: dict[str, Any]) -> Any:
+    """Judges the constraints of a value, but not its type."""
+    rules = {
+        key: rule
+        for key, rule in schema.items()
+        if key in ERROR_OF_KEYWORD and not (key == "format" and rule in TEMPORAL)
+    }
+    return Validator(rules, format_checker=checker)
 
 
 def value_type(schema: dict[str, Any]) -> str:
@@ -220,29 +237,36 @@ class State:
 
     value: Any = None
     blocked_or_failed: bool = False
+    lacking: bool = False
     errors: Counter[str] = field(default_factory=Counter)
+
+
+def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]]:
+    """The properties that are no objects, by their paths."""
+    found = {}
+    for name, inner in schema["properties"].items():
+        found.update(leaves(inner, f"{prefix}{name}.") if is_object(inner) else {prefix + name: inner})
+    return found
+
+
+def is_object(schema: dict[str, Any]) -> bool:
+    return "object" in (schema["type"] if isinstance(schema["type"], list) else [schema["type"]])
 
 
 class Reference:
     """Maps records by a flow document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self.properties: dict[str, dict[str, Any]] = document["target_schema"]["properties"]
-        self.required = document["target_schema"].get("required", [])
+        self.schema = document["target_schema"]
+        self.properties = leaves(self.schema)
+        self.unique = self.schema.get("x-unique", [])
         self.mapper = document["mapper"]
         self.rules = document.get("rules", [])
         self.null_values = document.get("source", {}).get("null_values", [""])
         self.key = [name for name, schema in self.properties.items() if schema.get("isPrimaryKey")]
-        self.validators = {
-            name: Validator(
-                {
-                    key: rule
-                    for key, rule in schema.items()
-                    if key in ERROR_OF_KEYWORD and not (key == "format" and rule in TEMPORAL)
-                },
-                format_checker=checker,
-            )
-            for name, schema in self.properties.items()
+        self.validators = {name: validator(schema) for name, schema in self.properties.items()}
+        self.item_validators = {
+            name: validator(schema["items"]) for name, schema in self.properties.items() if "items" in schema
         }
 
     def map_batch(
@@ -251,6 +275,7 @@ class Reference:
         """Values and (field, type) counts of each record; None stands for a line that is no record."""
         outcome = []
         seen: set[tuple[Any, ...]] = set()
+        keys = [key for key in (self.key, *self.unique) if key]
         for record in records:
             if record is None:
                 outcome.append(({}, Counter([(None, "unparsable")])))
@@ -269,13 +294,52 @@ class Reference:
                     rule["rule"], states
                 ):
                     errors[", ".join(rule.get("fields", names)), "range"] += 1
-            if self.key and all(states[name].value is not None for name in self.key):
-                key = tuple((type(states[name].value), states[name].value) for name in self.key)
-                if key in seen:
-                    errors[", ".join(self.key), "duplicate"] += 1
-                seen.add(key)
-            outcome.append(({name: state.value for name, state in states.items()}, errors))
+            for names in keys:
+                if all(states[name].value is not None for name in names):
+                    key = (*names, *((type(states[name].value), states[name].value) for name in names))
+                    if key in seen:
+                        errors[", ".join(names), "duplicate"] += 1
+                    seen.add(key)
+            value = self.nested(self.schema, "", states)
+            self.judge_absent(self.schema, "", value, states, errors)
+            outcome.append((value, errors))
         return outcome
+
+    def nested(self, schema: dict[str, Any], prefix: str, states: dict[str, State]) -> Any:
+        """The object of a schema."""
+        found = {}
+        for name, inner in schema["properties"].items():
+            if not is_object(inner):
+                found[name] = states[prefix + name].value
+                continue
+            found[name] = self.nested(inner, f"{prefix}{name}.", states)
+            optional = is_nullable(inner) and name not in schema.get("required", [])
+            if optional and all(states[path].value is None for path in leaves(inner, f"{prefix}{name}.")):
+                found[name] = None
+        return found
+
+    def judge_absent(
+        self, schema: dict[str, Any], prefix: str, value: Any, states: dict[str, State], errors: Counter[Any]
+    ) -> None:
+        """Required values that are absent in an object that is there."""
+        for name, inner in schema["properties"].items():
+            path = prefix + name
+            required = name in schema.get("required", []) or not is_nullable(inner)
+            if is_object(inner):
+                if value[name] is not None:
+                    self.judge_absent(inner, f"{path}.", value[name], states, errors)
+            elif required and states[path].value is None and not states[path].blocked_or_failed:
+                errors[path, "required"] += 1
+
+    def always_required(self, path: str) -> bool:
+        """Whether an absent value is an error whatever the record says besides."""
+        schema = self.schema
+        for name in path.split("."):
+            inner = schema["properties"][name]
+            if name not in schema.get("required", []) and is_nullable(inner):
+                return False
+            schema = inner
+        return True
 
     def map_record(self, record: dict[str, str | None]) -> dict[str, State]:
         states: dict[str, State] = {}
@@ -292,10 +356,11 @@ class Reference:
         try:
             result = self.operation(self.mapper[name], kind, record, states)
             if result is ABSENT:
-                if name in self.required or not is_nullable(schema):
-                    raise OperationError("required")
+                # The error itself is counted by `judge_absent`.
+                state.blocked_or_failed = False
+                state.lacking = self.always_required(name)
                 return state
-            state.value = self.as_type(result, kind)
+            state.value = self.as_items(result, schema) if kind == "array" else self.as_type(result, kind)
         except BlockedError:
             state.blocked_or_failed = True
             return state
@@ -303,7 +368,9 @@ class Reference:
             state.blocked_or_failed = True
             state.errors[str(failed)] += 1
             return state
-        if kind in TEMPORAL:
+        if kind == "array":
+            self.judge_list(name, schema, state)
+        elif kind in TEMPORAL:
             for options in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
                 if options is not None and state.value not in [cast(text, kind) for text in options]:
                     state.errors["enum"] += 1
@@ -311,6 +378,29 @@ class Reference:
             for error in self.validators[name].iter_errors(state.value):
                 state.errors[ERROR_OF_KEYWORD[str(error.validator or "pattern")]] += 1
         return state
+
+    def as_items(self, texts: list[str | None], schema: dict[str, Any]) -> list[Any]:
+        items = schema["items"]
+        if None in texts and not is_nullable(items):
+            raise OperationError(ERROR_OF_CAST.get(value_type(items), "type"))
+        return [None if text is None else cast(text, value_type(items)) for text in texts]
+
+    def judge_list(self, name: str, schema: dict[str, Any], state: State) -> None:
+        kinds: set[tuple[str, str]] = set()
+        for item in (item for item in state.value if item is not None):
+            if value_type(schema["items"]) in TEMPORAL:
+                options = [
+                    cast(text, value_type(schema["items"])) for text in schema["items"].get("enum", [])
+                ]
+                kinds |= {("enum", "enum")} if options and item not in options else set()
+            else:
+                for error in self.item_validators[name].iter_errors(item):
+                    keyword = str(error.validator or "pattern")
+                    kinds.add((keyword, ERROR_OF_KEYWORD[keyword]))
+        state.errors.update(kind for _, kind in kinds)
+        plain = [render(item) if isinstance(item, (date, time)) else item for item in state.value]
+        for error in self.validators[name].iter_errors(plain):
+            state.errors[ERROR_OF_KEYWORD[str(error.validator)]] += 1
 
     def as_type(self, result: Any, kind: str) -> Any:
         if isinstance(result, str):
@@ -330,7 +420,7 @@ class Reference:
     def read(self, ref: Any, record: dict[str, str | None], states: dict[str, State]) -> Any:
         if isinstance(ref, dict):
             state = self.state(ref["target"], record, states)
-            if state.blocked_or_failed:
+            if state.blocked_or_failed or state.lacking:
                 raise BlockedError
             return ABSENT if state.value is None else state.value
         text = record.get(ref)
@@ -349,7 +439,13 @@ class Reference:
         if missed:
             result = ABSENT
         for step in entry.get("steps", []):
+            if isinstance(result, list):
+                items = [item if item is None else text_step(item, step) for item in result]
+                result = [item for item in items if item is not ABSENT]
+                continue
             result = ABSENT if result is ABSENT else text_step(render(result), step)
+        if kind == "array":
+            return result
         if "empty_to_null" in entry.get("steps", []) or {"coalesce", "aggregate", "split"} & entry.keys():
             absent = result is ABSENT
         else:
@@ -403,19 +499,28 @@ class Reference:
             return [entry["extract"]]
         if "lookup" in entry:
             return [entry["lookup"]["from"]]
-        for parts in (entry.get("concat"), entry.get("coalesce"), entry.get("uuid", {}).get("of")):
+        for parts in (
+            entry.get("concat"),
+            entry.get("coalesce"),
+            entry.get("list"),
+            entry.get("uuid", {}).get("of"),
+        ):
             if parts:
                 return [part for part in parts if not (isinstance(part, dict) and "text" in part)]
         if "template" in entry:
-            return re.findall(r"\{([^{}]+)\}", entry["template"])
+            return [
+                {"target": target} if target else column
+                for target, column in re.findall(r"\{(?:target\(([^{}]+)\)|([^{}]+))\}", entry["template"])
+            ]
         if "aggregate" in entry:
             return list(entry["aggregate"]["of"])
         for operation in ("split", "regex", "number", "boolean"):
             if operation in entry:
                 return [entry[operation]["from"]]
         if "expression" in entry:
-            quoted = re.findall(r'"((?:[^"]|"")+)"', entry["expression"])
-            return [name.replace('""', '"') for name in dict.fromkeys(quoted)]
+            read = re.findall(EXPRESSION_NAME, entry["expression"])
+            names = [(target, name.replace('""', '"')) for target, name in dict.fromkeys(read)]
+            return [{"target": name} if target else name for target, name in names]
         spec = next(entry[operation] for operation in ("date", "datetime", "time") if operation in entry)
         if "from" in spec:
             return [spec["from"]]
@@ -424,6 +529,15 @@ class Reference:
 
     def compute(self, entry: dict[str, Any], values: list[Any], kind: str) -> Any:
         absent = any(value is ABSENT for value in values)
+        if "list" in entry:
+            left = iter(values)
+            texts = [
+                part["text"] if isinstance(part, dict) and "text" in part else next(left)
+                for part in entry["list"]
+            ]
+            return [render(text) for text in texts if text is not ABSENT] or ABSENT
+        if kind == "array":
+            return ABSENT if absent else self.items(entry, render(values[0]))
         if "extract" in entry:
             return values[0]
         if "lookup" in entry:
@@ -446,7 +560,9 @@ class Reference:
             return ABSENT if absent else entry.get("separator", "").join(map(render, texts))
         if "template" in entry:
             found = iter(values)
-            return ABSENT if absent else re.sub(r"\{[^{}]+\}", lambda _: str(next(found)), entry["template"])
+            return (
+                ABSENT if absent else re.sub(r"\{[^{}]+\}", lambda _: render(next(found)), entry["template"])
+            )
         if "coalesce" in entry:
             return self.coalesce(entry, values, kind)
         if "aggregate" in entry:
@@ -465,6 +581,25 @@ class Reference:
         if "from" in spec:
             return ABSENT if absent else self.by_formats(render(values[0]), spec, operation, kind)
         return self.by_parts(operation, spec, values)
+
+    @staticmethod
+    def items(entry: dict[str, Any], text: str) -> list[str | None]:
+        """The texts of a list that is one text of a record."""
+        if "split" in entry:
+            return list(text.split(entry["split"]["by"]))
+
+        def refuse(constant: str) -> Any:
+            raise ValueError(constant)
+
+        try:
+            text.encode()
+            found = json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse)
+            json.dumps(found, ensure_ascii=False).encode()
+        except ValueError:
+            raise OperationError("type") from None
+        if not isinstance(found, list) or any(isinstance(item, (list, dict)) for item in found):
+            raise OperationError("type")
+        return [item if item is None or isinstance(item, str) else render(item) for item in found]
 
     def coalesce(self, entry: dict[str, Any], values: list[Any], kind: str) -> Any:
         left = iter(values)
@@ -538,14 +673,20 @@ class Reference:
         return cast(written, "number")
 
     def arithmetic(self, expression: str, columns: list[str], values: list[Any]) -> Any:
-        numbers = [value if value is ABSENT else cast(value, "number") for value in values]
+        numbers = [
+            value if value is ABSENT else cast(value, "number") if isinstance(value, str) else float(value)
+            for value in values
+        ]
         if ABSENT in numbers:
             return ABSENT
         # The expressions of the tests are Python too, but for the quoted names.
         names = {}
         for index, (column, number) in enumerate(zip(columns, numbers, strict=True)):
-            quoted = '"' + column.replace('"', '""') + '"'
-            expression = expression.replace(quoted, f"x{index}")
+            name = column["target"] if isinstance(column, dict) else column
+            quoted = '"' + name.replace('"', '""') + '"'
+            read = f"target({quoted})" if isinstance(column, dict) else f"(?<!target\\(){re.escape(quoted)}"
+            pattern = re.escape(read) if isinstance(column, dict) else read
+            expression = re.sub(pattern, f"x{index}", expression)
             names[f"x{index}"] = number
         try:
             result = float(eval(expression, {"round": round_half_up}, names))

@@ -44,6 +44,9 @@ WORDS = [
     "30-feb-13", "February 3, 2013", "1:05 PM", "12:00 am", "13:00 PM", "2013-03-31T02:30", "2013-10-27T02:30",
     "2013-03-31T02:30:00.5", "2011-12-30T12:00", "0001-01-01T00:00", "9999-12-31T23:59", "a-b-c", "-a-",
     "--", "a::b", "\u00df\u0130 \u00c5", "  a  b ",
+    "[]", ' [ "a" , null ] ', "[1, 2.50, -0.0, 1e3]", '["1", "1"]', "[true, false]", "[1,]", "[[1]]", '{"a": 1}',
+    "[NaN]", '["2013-02-03", "2012-02-29"]', '["\\u0000", "\\ud83d\\ude00\\n"]', '["\\ud800"]', '["a\nb"]',
+    "[12] ]", '["]"]', "1-2-2",
     "127.0.0.1", "256.1.1.1", "10:00:00Z", "10:00:00.5+05:30", "10:00:60Z", "0.3", "0.35", "1e16", "4.35",
 ]  # fmt: skip
 NUMBERS = [
@@ -125,9 +128,12 @@ def properties(draw: st.DrawFn) -> dict[str, Any]:
                 "date-time",
                 "date-time-local",
                 "time-local",
+                "array",
             ]
         )
     )
+    if kind == "array":
+        return draw(arrays())
     base = kind if kind in ("string", "integer", "number", "boolean") else "string"
     schema: dict[str, Any] = {"type": draw(st.sampled_from([base, [base, "null"], ["null", base]]))}
     if base != kind:
@@ -168,6 +174,18 @@ def properties(draw: st.DrawFn) -> dict[str, Any]:
     return schema
 
 
+@st.composite
+def arrays(draw: st.DrawFn) -> dict[str, Any]:
+    items = draw(properties().filter(lambda schema: "array" not in schema["type"]))
+    schema: dict[str, Any] = {"type": draw(st.sampled_from(["array", ["array", "null"]])), "items": items}
+    for keyword in ("minItems", "maxItems"):
+        if draw(st.integers(0, 3)) == 0:
+            schema[keyword] = draw(st.integers(0, 3))
+    if draw(st.booleans()):
+        schema["uniqueItems"] = True
+    return schema
+
+
 DEFAULTS = {
     "string": ["x", "", "UA", 5, True],
     "integer": [5, "7", -1],
@@ -189,10 +207,27 @@ TEMPORAL_OPTIONS = {
 
 
 @st.composite
+def list_entries(draw: st.DrawFn, texts: st.SearchStrategy[Any]) -> dict[str, Any]:
+    operation = draw(st.sampled_from(["extract", "split", "list", "constant"]))
+    if operation == "constant":
+        return {"constant": None}
+    entry: dict[str, Any] = {"extract": draw(texts)}
+    if operation == "split":
+        entry = {"split": {"from": draw(texts), "by": draw(st.sampled_from(["-", " ", "a", "::"]))}}
+    elif operation == "list":
+        entry = {"list": draw(st.lists(st.one_of(texts, st.just({"text": "1"})), min_size=1, max_size=3))}
+    if draw(st.integers(0, 2)) == 0:
+        entry["steps"] = draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=3))
+    return entry
+
+
+@st.composite
 def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, str]) -> dict[str, Any]:
     column = st.sampled_from(columns)
     targets = st.sampled_from(sorted(earlier)).map(lambda name: {"target": name})
     texts = st.one_of(column, targets) if earlier else column
+    if kind == "array":
+        return draw(list_entries(texts))
     integers = {name for name, other in earlier.items() if other in ("string", "integer")}
     parts = (
         st.one_of(column, column, st.sampled_from(sorted(integers)).map(lambda n: {"target": n}))
@@ -265,7 +300,7 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
             alone = "string"
         op_kind = alone if alone != "string" else kind
     elif operation == "template":
-        names = [name for name in columns if name]
+        names = [name for name in columns if name] + [f"target({name})" for name in sorted(earlier)]
         pieces = (
             draw(st.lists(st.sampled_from([f"{{{name}}}" for name in names] + ["-", "'"]), max_size=3))
             if names
@@ -329,6 +364,9 @@ def entries(draw: st.DrawFn, kind: str, columns: list[str], earlier: dict[str, s
             if any(columns)
             else ["1", "2"]
         )
+        readable = sorted(name for name, other in earlier.items() if other in ("integer", "number", "string"))
+        if readable and draw(st.booleans()):
+            names[0] = 'target("' + draw(st.sampled_from(readable)).replace('"', '""') + '")'
         form = draw(
             st.sampled_from(
                 [
@@ -409,11 +447,31 @@ def rules(draw: st.DrawFn, pairs: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 @st.composite
+def objects(draw: st.DrawFn, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A schema of the properties at some paths."""
+    inner: dict[str, dict[str, Any]] = {}
+    properties: dict[str, Any] = {}
+    for path, schema in schemas.items():
+        name, _, rest = path.partition(".")
+        properties[name] = schema
+        if rest:
+            inner.setdefault(name, {})[rest] = schema
+    for name, members in inner.items():
+        properties[name] = draw(objects(members))
+        properties[name]["type"] = draw(st.sampled_from(["object", ["object", "null"], ["null", "object"]]))
+    required = draw(st.lists(st.sampled_from(list(properties)), unique=True))
+    return {"type": "object", "properties": properties, "required": required}
+
+
+@st.composite
 def flows(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
     columns = draw(st.lists(st.sampled_from(COLUMN_NAMES), min_size=1, max_size=5, unique=True))
     names = draw(st.lists(st.sampled_from(FIELD_NAMES), min_size=1, max_size=6, unique=True))
+    names = [draw(st.sampled_from(["", "", "", "box.", "box.'in x."])) + name for name in names]
     schemas = {name: draw(properties()) for name in names}
-    keys = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+    scalars = [name for name in names if value_type(schemas[name]) != "array"]
+    some_keys = st.lists(st.sampled_from(scalars), max_size=2, unique=True) if scalars else st.just([])
+    keys = draw(some_keys)
     for name in keys:
         schemas[name]["isPrimaryKey"] = True
     mapper: dict[str, Any] = {}
@@ -421,14 +479,19 @@ def flows(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
     for name in draw(st.permutations(names)):
         kind = value_type(schemas[name])
         mapper[name] = draw(entries(kind, columns, earlier))
-        earlier[name] = kind
-    required = draw(st.lists(st.sampled_from(names), unique=True))
+        if kind != "array":
+            earlier[name] = kind
+    order = draw(st.permutations(names))
+    target_schema = draw(objects({name: schemas[name] for name in order}))
+    unique = [found for found in draw(st.lists(some_keys, max_size=2)) if found and set(found) != set(keys)]
+    if len({frozenset(found) for found in unique}) == len(unique):
+        target_schema["x-unique"] = unique
     nulls = draw(st.sampled_from([None, [""], [], ["", "NA"], ["NA", "0"]]))
     document: dict[str, Any] = {
-        "target_schema": {"type": "object", "properties": schemas, "required": required},
+        "target_schema": target_schema,
         "mapper": mapper,
     }
-    pairs = [(a, b) for a in names for b in names if comparable(earlier[a], earlier[b])]
+    pairs = [(a, b) for a in scalars for b in scalars if comparable(earlier[a], earlier[b])]
     if pairs and draw(st.booleans()):
         document["rules"] = draw(st.lists(rules(pairs), min_size=1, max_size=2))
     if nulls is not None:
@@ -471,6 +534,10 @@ def native(value: Any) -> Any:
         return ("float", repr(value + 0.0))
     if isinstance(value, datetime) and value.tzinfo is not None:
         return ("instant", value.timestamp())
+    if isinstance(value, dict):
+        return {name: native(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [native(item) for item in value]
     return value
 
 

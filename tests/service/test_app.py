@@ -20,6 +20,7 @@ from lume_dagster.client import (
 from lume_dagster.service.app import create_app, openapi_document
 from lume_dagster.service.embedded import EmbeddedTransport
 from lume_dagster.service.runs import LumeService
+from tests.conftest import PEOPLE_FLOW
 
 URL = "http://embedded.test"
 AS_JSON = {"content-type": "application/json"}
@@ -235,6 +236,15 @@ def test_the_openapi_document_describes_each_answer(http: httpx.Client, people: 
         content = document["paths"][path][method]["responses"][status]["content"]
         schema = content["application/json"]["schema"] | {"components": document["components"]}
         jsonschema.Draft202012Validator(schema).validate(answer)
+
+
+def test_a_flow_version_tells_its_mapper_and_its_rules(client: LumeClient, flows: Path) -> None:
+    rules = "rules:\n  - {rule: id > 1, message: too low}\n"
+    (flows / "people" / "v2.yaml").write_text(PEOPLE_FLOW + rules)
+    found = client.flow_version("people:v2")
+    assert found.rules == ({"rule": "id > 1", "message": "too low"},)
+    assert found.mapper["name"] == {"extract": "Full Name"}
+    assert client.flow_version("people:v1").rules == ()
 
 
 def test_the_client_and_the_service_understand_each_other(client: LumeClient, people: Path) -> None:
