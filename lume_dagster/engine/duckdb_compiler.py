@@ -123,16 +123,18 @@ class DuckDBCompiler:
             f" CAST(NULL AS {ERROR_TYPE}[]) AS errors LIMIT 0"
         )
 
-    def rejects(self, *, duplicates: str | None) -> str:
+    def rejects(self, *, duplicates: str | None, sparse: bool) -> str:
         """A query for the rejected records with all their errors, in the order of the source.
 
         Args:
             duplicates: Name of the table that holds the result of `duplicates`, if there is one.
+            sparse: Whether they are few among the rows. They are gathered first then, as an expression costs as much
+                for the few of a vector as for all of it.
         """
         found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
         found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
         errors = f"flatten([{', '.join(found_errors)}])"
-        rows = self._rows(_in_set("rejected"))
+        rows = self._rows(_in_set("rejected") + (" ORDER BY row_number" if sparse else ""))
         order = ""
         if duplicates is not None:
             key = literal(", ".join(self.plan.key))

@@ -26,6 +26,7 @@ from lume_dagster.engine.errors import BatchError, CancelledError, EngineError
 
 _METADATA_KEY = b"lume.stage"
 _ROW_GROUP, _SMALL_ROW_GROUP = 122_880, 2_048
+_WRITE_BATCH = 16_384
 _ROW_GROUP_CELLS = 20_000_000
 _ROW_NUMBER = "row_number"
 STAGE_FILE = "source.parquet"
@@ -197,6 +198,7 @@ def writing_stage(path: Path, columns: int) -> Iterator[StageWriter]:
             schema,
             compression="snappy",
             write_statistics=False,
+            write_batch_size=_WRITE_BATCH,
             use_dictionary=[name for name in schema.names if name != _ROW_NUMBER],
             column_encoding={_ROW_NUMBER: "DELTA_BINARY_PACKED"},
         ) as writer:

@@ -22,6 +22,8 @@ from lume_dagster.engine.stage import Cancel, StagedBatch, check_cancel, os_reas
 MAPPED_FILE = "mapped.parquet"
 REJECTS_FILE = "rejects.parquet"
 _SAMPLES = 20
+_SPARSE = 8
+"""Rejects are few where less than one row in so many is one."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,10 @@ def _copy_rejects(
     if not len(rejected):
         return _copy(cursor, compiler.no_rejects(), path)
     rejected.keep(cursor, "rejected")
-    return _copy(cursor, compiler.rejects(duplicates="duplicates" if duplicates else None), path)
+    sparse = len(rejected) < rejected.rows // _SPARSE
+    return _copy(
+        cursor, compiler.rejects(duplicates="duplicates" if duplicates else None, sparse=sparse), path
+    )
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, query: str) -> int:
