@@ -40,7 +40,7 @@ class RowSet:
         """
         name = f"add_row_{secrets.token_hex(8)}"
         # Called row by row, as a call with a vector costs as much as two thousand of these.
-        cursor.create_function(name, self._add, ["BIGINT"], "BOOLEAN", side_effects=True)  # type: ignore[call-overload]
+        cursor.create_function(name, self._add, ["BIGINT"], "BOOLEAN", side_effects=True)
         try:
             yield name
         finally:
