@@ -81,9 +81,10 @@ class DuckDBCompiler:
     def repeated_hashes(self) -> str:
         """A query for the hashes of primary keys that occur more than once."""
         keys = self._key_columns()
+        # Not filtered by the keys' presence: the database would compute them a second time below the filter.
         return (
-            f"SELECT h FROM (SELECT hash({', '.join(keys)}) AS h FROM {self._rows(_PARSABLE)}"
-            f" WHERE {_all_present(keys)}) GROUP BY h HAVING count(*) > 1"
+            f"SELECT h FROM (SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
+            f" FROM {self._rows(_PARSABLE)}) GROUP BY h HAVING count(h) > 1"
         )
 
     def duplicates(self, hashes: str) -> str:
@@ -120,6 +121,7 @@ class DuckDBCompiler:
             conditions.append(f"({field.no_value})")
             conditions += [f"({violation})" for violation in field.violations]
         conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
+        # As the function has side effects, the filter stays above the layers and nothing is computed twice.
         return (
             f"SELECT {', '.join(columns)} FROM {self._rows(None)}"
             f" WHERE CASE WHEN {' OR '.join(conditions)} THEN {reject}(row_number) ELSE true END"
