@@ -52,8 +52,6 @@ def _open(settings: EngineSettings, directories: Sequence[Path]) -> duckdb.DuckD
         "max_temp_directory_size": literal(settings.max_temp_directory_size) if temporary else None,
         "threads": str(settings.threads) if settings.threads else None,
         "TimeZone": "'UTC'",
-        # Else every check is evaluated a second time, on its way down to the scan.
-        "disabled_optimizers": "'filter_pushdown'",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "python_enable_replacements": "false",

@@ -67,7 +67,7 @@ class _Input(io.RawIOBase):
 
     def __init__(self, stream: Utf8Stream, start: bytes, end: bytes) -> None:
         self._stream = stream
-        self._buffer = start
+        self._rest = start
         self._end: bytes | None = end
         self.error: BaseException | None = None
 
@@ -76,21 +76,24 @@ class _Input(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes; exceptions are kept too, as they do not come through pyarrow as they are."""
+        pieces, length = [self._rest], len(self._rest)
         try:
-            while len(self._buffer) < size or size < 0:
+            while length < size or size < 0:
                 piece = self._stream.chunk()
                 if not piece:
                     if self._end is None:
                         break
                     piece, self._end = self._end, None
-                self._buffer += piece
+                pieces.append(piece)
+                length += len(piece)
         except BaseException as error:
             self.error = error
             raise
+        data = b"".join(pieces)
         if size < 0:
-            size = len(self._buffer)
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
+            size = length
+        self._rest = data[size:]
+        return data[:size]
 
 
 def stage_csv(

@@ -3,10 +3,12 @@
 # ruff: noqa: S608 - all texts in these statements are literals and names made by sql.py
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lume_dagster.engine import plan as p
+from lume_dagster.engine.duckdb_columns import as_text, as_value
 from lume_dagster.engine.duckdb_expressions import (
     ExpressionVisitor,
     holds,
@@ -29,12 +31,20 @@ class StageLayout:
     Attributes:
         path: The stage, a Parquet file.
         columns: The source columns; the i-th is `c<i>` in the stage.
+        types: What they hold if the stage is the batch's own Parquet file; None if all are texts.
         empty_is_null: An empty text is a null in the stage (CSV, where both look alike).
     """
 
     path: str
     columns: tuple[str, ...]
+    types: tuple[ValueType, ...] | None
     empty_is_null: bool
+
+    def type_of(self, column: str) -> ValueType:
+        """What a column holds; a text if it is not there."""
+        if self.types is None or column not in self.columns:
+            return ValueType.TEXT
+        return self.types[self.columns.index(column)]
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class _FieldSql:
     blocked: str
     strikes: tuple[str, ...]
     source: p.Node
-    result: str
+    present: str
     value: str
     no_value: str
     violations: tuple[str, ...]
@@ -78,9 +88,10 @@ class DuckDBCompiler:
     def repeated_hashes(self, key: p.Key) -> str:
         """A query for the hashes of a key that occur more than once."""
         keys = self._key_columns(key)
+        # Not filtered by the keys' presence: the database would compute them a second time below the filter.
         return (
-            f"SELECT h FROM (SELECT hash({', '.join(keys)}) AS h FROM {self._rows(_PARSABLE)}"
-            f" WHERE {_all_present(keys)}) GROUP BY h HAVING count(*) > 1"
+            f"SELECT h FROM (SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
+            f" FROM {self._rows(_PARSABLE)}) GROUP BY h HAVING count(h) > 1"
         )
 
     def duplicates(self, key: p.Key, hashes: str) -> str:
@@ -115,6 +126,7 @@ class DuckDBCompiler:
             conditions += [f"({violation})" for violation in field.violations]
             conditions += [f"({lacking})" for lacking in self._lacking(field)]
         conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
+        # As the function has side effects, the filter stays above the layers and nothing is computed twice.
         return (
             f"SELECT {', '.join(columns)} FROM {self._rows(None)}"
             f" WHERE CASE WHEN {' OR '.join(conditions)} THEN {reject}(row_number) ELSE true END"
@@ -128,16 +140,18 @@ class DuckDBCompiler:
             f" CAST(NULL AS {ERROR_TYPE}[]) AS errors LIMIT 0"
         )
 
-    def rejects(self, *, duplicates: Mapping[p.Key, str]) -> str:
+    def rejects(self, *, duplicates: Mapping[p.Key, str], sparse: bool) -> str:
         """A query for the rejected records with all their errors, in the order of the source.
 
         Args:
             duplicates: Names of the tables that hold the results of `duplicates`, of the keys that have any.
+            sparse: Whether they are few among the rows. They are gathered first then, as an expression costs as much
+                for the few of a vector as for all of it.
         """
         found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
         found_errors += [self._lacking_errors(self._fields[name]) for name in self.plan.order]
         found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
-        rows = self._rows(_in_set("rejected"))
+        rows = self._rows(_in_set("rejected") + (" ORDER BY row_number" if sparse else ""))
         for key, table in duplicates.items():
             first = f"{table}_first"
             found_errors.append(self._duplicate_errors(key, first))
@@ -186,17 +200,18 @@ class DuckDBCompiler:
         blocked = " OR ".join(f"({field.no_value})" for field in read)
         strikes = tuple(
             " AND ".join(
-                [f"{self._visitor.visit(node)} IS NOT NULL" for node in guard.given]
+                [f"{self._presence(node)} IS NOT NULL" for node in guard.given]
                 + [f"{self._visitor.visit(guard.result)} IS NULL"]
             )
             for guard in plan.guards
         )
         wrong = [f"({condition})" for condition in (*strikes, blocked) if condition]
         source, result = self._with_default(index, plan, wrong, blocked)
+        present = self._presence(source)
         value = self._as_target(plan.target, source)
         no_value = f"{value} IS NULL"
         if not plan.target.required:
-            reasons = wrong if value == result else [f"{result} IS NOT NULL", *wrong]
+            reasons = wrong if value == result else [f"{present} IS NOT NULL", *wrong]
             no_value = "false"
             if reasons:
                 no_value = self._define(f"x{index}", f"{value} IS NULL AND ({' OR '.join(reasons)})")
@@ -205,7 +220,7 @@ class DuckDBCompiler:
             f"NOT ({holds(constraint, value, plan.target)})" for constraint in plan.target.constraints
         )
         self._names[p.Field(plan.target.name, plan.target.type)] = value
-        return _FieldSql(plan, blocked, strikes, source, result, value, no_value, violations, self._floor)
+        return _FieldSql(plan, blocked, strikes, source, present, value, no_value, violations, self._floor)
 
     def _with_default(
         self, index: int, plan: p.FieldPlan, wrong: list[str], blocked: str
@@ -225,7 +240,7 @@ class DuckDBCompiler:
         if plan.result.type is not ValueType.TEXT:
             default = p.Parse(default, plan.result.type)
         nodes = plan.default_for or plan.inputs
-        given = f"({' OR '.join(f'{self._visitor.visit(node)} IS NULL' for node in nodes)})"
+        given = f"({' OR '.join(f'{self._presence(node)} IS NULL' for node in nodes)})"
         if wrong:
             given += f" AND NOT ({' OR '.join(wrong)})"
         name = self._define(
@@ -260,8 +275,8 @@ class DuckDBCompiler:
             shown = f"concat_ws(' ', {', '.join(texts)})" if texts else _NO_TEXT
             cases.append((strike, f"[{_error(name, guard.error, literal(guard.message), shown)}]"))
         absent = [_error(name, ErrorType.REQUIRED, "'has no value'", _NO_TEXT)] if target.required else []
-        cases.append((f"{field.result} IS NULL", f"[{absent[0]}]" if absent else _NO_ERRORS))
-        if field.value != field.result:
+        cases.append((f"{field.present} IS NULL", f"[{absent[0]}]" if absent else _NO_ERRORS))
+        if field.value != self._visitor.visit(field.source):
             rule = CAST_RULES.get(target.items.type if target.items else target.type)
             error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
             expected = f"a list of which each item is {expected}" if target.items else expected
@@ -343,9 +358,27 @@ class DuckDBCompiler:
         if not (isinstance(node, p.Parse) and isinstance(node.source, p.Column)):
             return None
         column, nulls = node.source.name, self.plan.null_values
+        if self._is_typed(column):
+            return as_value(self._stored(column), self.stage.type_of(column), node.type)
+        if self.stage.type_of(column) is not ValueType.TEXT:
+            return None
         if column not in self.stage.columns or any(is_value(null, node.type) for null in nulls):
             return None
-        return parse_text(f"c{self.stage.columns.index(column)}", node.type)
+        return parse_text(self._stored(column), node.type)
+
+    def _stored(self, column: str) -> str:
+        return f"c{self.stage.columns.index(column)}"
+
+    def _is_typed(self, column: str) -> bool:
+        """Whether a column holds values that are no texts, and none of which counts as absent."""
+        is_text = self.stage.type_of(column) is ValueType.TEXT
+        return not is_text and not any(_TYPED_TEXT.search(null) for null in self.plan.null_values)
+
+    def _presence(self, node: p.Node) -> str:
+        """What is null where the node is; of a typed column not the text, which would have to be made."""
+        if isinstance(node, p.Column) and self._is_typed(node.name):
+            return self._stored(node.name)
+        return self._visitor.visit(node)
 
     def _define(self, name: str, expression: str) -> str:
         level = self._floor
@@ -360,15 +393,14 @@ class DuckDBCompiler:
         if column.name not in self.stage.columns:
             text = literal(None)
         else:
-            index = self.stage.columns.index(column.name)
-            nulls = self.plan.null_values
-            text = f"c{index}"
+            stored, nulls = self._stored(column.name), self.plan.null_values
+            text = as_text(stored, self.stage.type_of(column.name))
             if self.stage.empty_is_null:
                 text = text if "" in nulls else f"coalesce({text}, '')"
                 nulls = tuple(null for null in nulls if null)
             for null in nulls:
                 text = f"nullif({text}, {literal(null)})"
-            if text == f"c{index}":
+            if text == stored:
                 return text
         outer, self._floor = self._floor, 0
         name = self._define(f"t{len(self._names)}", text)
@@ -376,16 +408,30 @@ class DuckDBCompiler:
         return name
 
     def _stored_text(self, index: int) -> str:
+        if self.stage.types is not None:
+            return as_text(f"c{index}", self.stage.types[index])
         return f"coalesce(c{index}, '')" if self.stage.empty_is_null else f"c{index}"
 
     def _rows(self, where: str | None) -> str:
         """The stage with every layer on top, as a table to select from; filtered at the bottom."""
         condition = f" WHERE {where}" if where else ""
-        rows = f"(SELECT * FROM read_parquet({literal(self.stage.path)}){condition})"
+        rows = f"(SELECT * FROM {self._staged()}{condition})"
         for layer in self._layers:
             defined = ", ".join(f"{expression} AS {name}" for name, expression in layer.items())
             rows = f"(SELECT *, {defined} FROM {rows})"
         return rows
+
+    def _staged(self) -> str:
+        path = literal(self.stage.path)
+        if self.stage.types is None:
+            return f"read_parquet({path}, hive_partitioning = false)"
+        # Named by their places, so that no name of the file becomes one of the statement.
+        names = ", ".join([*(f"c{index}" for index in range(len(self.stage.columns))), "place"])
+        none = f"{_NO_TEXT} AS unparsable, {_NO_TEXT} AS unparsable_reason"
+        return (
+            f"(SELECT *, {none}, place + 1 AS row_number FROM read_parquet({path}, file_row_number = true,"
+            f" hive_partitioning = false) AS batch({names}))"
+        )
 
     def _key_columns(self, key: p.Key) -> list[str]:
         return [self._fields[name].value for name in key.fields]
@@ -394,6 +440,8 @@ class DuckDBCompiler:
 _NO_TEXT = literal(None)
 _NO_ERRORS = "[]"
 _PARSABLE = "unparsable IS NULL"
+_TYPED_TEXT = re.compile("[0-9]|^(?:-?inf|nan|true|false)$")
+"""What the canonical text of every value that is no text matches, and few null values do."""
 
 
 def _repeated(node: p.Node) -> p.Node | None:

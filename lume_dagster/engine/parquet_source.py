@@ -1,7 +1,8 @@
-"""Read a Parquet file into a stage: each typed value as its canonical text.
+"""Read a Parquet file into a stage: as it is where the database reads it as we do, else each value as its text.
 
-The canonical text: integers as digits; whole floats below 2^63 as digits too, others in the shortest form that
-gives the same float; booleans `true` and `false`; dates `2013-02-03`; times `10:00:00`; timestamps
+Either way a typed value stands for its canonical text, and meets the cast rules as such. The canonical text: integers
+as digits; whole floats below 2^63 as digits too, others in the shortest form that gives the same float (as Python
+writes it: `0.0001`, `1e-05`, `nan`); booleans `true` and `false`; dates `2013-02-03`; times `10:00:00`; timestamps
 `2013-02-03T10:00:00`, with a time zone as UTC and a `Z`; decimals of a second only where they are not zero; decimals
 with their scale; nested values as JSON.
 """
@@ -24,11 +25,17 @@ from lume_dagster.engine.stage import (
     StageInfo,
     check_cancel,
     compare_columns,
+    original_info,
+    os_reason,
     row_numbers,
+    whole_stage,
     writing_stage,
 )
 
 _BATCH_ROWS = 65_536
+_PIECE = 4 * 1024 * 1024
+_ARROWS_OWN = r"e|^-?0\.0000"
+"""Texts of floats that Arrow writes otherwise than Python: `1e-7` for `1e-07`, `0.00001` for `1e-05`."""
 
 
 def stage_parquet(
@@ -69,6 +76,8 @@ def stage_parquet(
         missing, unexpected = compare_columns(path, columns, flow_columns, source)
         if not parquet.metadata.num_rows and not source.allow_empty:
             raise BatchError(f"{path}: there is no record in it; set source.allow_empty: true if that can be")
+        if original_info(parquet, size) is not None:
+            return _keep(file, stage, cancel), missing, unexpected
         with writing_stage(stage, len(columns)) as writer:
             for batch in _batches(parquet, path):
                 check_cancel(cancel)
@@ -79,6 +88,32 @@ def stage_parquet(
             info = StageInfo(columns, "parquet", None, writer.rows, 0, size)
             writer.finish(info)
     return info, missing, unexpected
+
+
+def _keep(file: BatchFile, stage: Path, cancel: Cancel | None) -> StageInfo:
+    """Copy a file to the stage as it is."""
+    with whole_stage(stage) as partial:
+        with partial.open("wb") as copy:
+            for piece in _pieces(file):
+                check_cancel(cancel)
+                copy.write(piece)
+        try:
+            with pq.ParquetFile(partial) as parquet:
+                info = original_info(parquet, partial.stat().st_size)
+        except pa.ArrowException:
+            info = None
+        if info is None:
+            raise BatchError(f"{file.name}: the file was changed while it was read; run the batch again")
+    return info
+
+
+def _pieces(file: BatchFile) -> Iterator[bytes]:
+    try:
+        with file.open_binary() as source:
+            while piece := source.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise BatchError(f"{file.name}: reading failed: {os_reason(error)}") from error
 
 
 def _batches(file: pq.ParquetFile, path: str) -> Iterator[pa.RecordBatch]:
@@ -118,7 +153,13 @@ def _float_texts(array: pa.Array) -> pa.Array:
         array = array.cast(pa.float32())
     whole = pc.and_(pc.equal(array, pc.trunc(array)), pc.less(pc.abs(array), 2.0**63))
     digits = pc.if_else(whole, array, None).cast(pa.int64()).cast(pa.string())
-    return pc.coalesce(digits, array.cast(pa.string()))
+    texts = pc.coalesce(digits, array.cast(pa.string()))
+    other = pc.fill_null(pc.match_substring_regex(texts, _ARROWS_OWN), False)
+    if not pc.any(other).as_py():
+        return texts
+    return pc.replace_with_mask(
+        texts, other, pa.array([repr(float(text)) for text in pc.filter(texts, other).to_pylist()])
+    )
 
 
 def _trimmed(texts: pa.Array) -> pa.Array:

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
-import pyarrow as pa
 
 
 class RowSet:
     """Rows of a batch, a bit each; safe to fill from the threads of a statement.
 
     Args:
-        rows: Rows of the batch; they are numbered from 1.
+        rows: Rows of the batch, kept as an attribute; they are numbered from 1.
 
     So one pass over a batch writes the good rows and leaves the set of the others behind. Without it, a pass of its
     own would have to find them first, and compute every value twice.
     """
 
     def __init__(self, rows: int) -> None:
+        self.rows = rows
         self._bits = bytearray((rows + 7) // 8)
         self._lock = threading.Lock()
 
@@ -39,17 +39,18 @@ class RowSet:
             The function's name, another one each time: cursors of one connection share their functions.
         """
         name = f"add_row_{secrets.token_hex(8)}"
-        cursor.create_function(name, self._add, ["BIGINT"], "BOOLEAN", type="arrow", side_effects=True)  # type: ignore[call-overload]
+        # Called row by row, as a call with a vector costs as much as two thousand of these.
+        cursor.create_function(name, self._add, ["BIGINT"], "BOOLEAN", side_effects=True)
         try:
             yield name
         finally:
             cursor.remove_function(name)
 
-    def _add(self, row_numbers: pa.ChunkedArray) -> pa.Array:
+    def _add(self, row_number: int) -> bool:
+        byte, bit = divmod(row_number - 1, 8)
         with self._lock:
-            for number in row_numbers.to_pylist():
-                self._bits[(number - 1) >> 3] |= 128 >> ((number - 1) & 7)
-        return pa.repeat(False, len(row_numbers))
+            self._bits[byte] |= 128 >> bit
+        return False
 
     def keep(self, cursor: duckdb.DuckDBPyConnection, variable: str) -> None:
         """Keep the set in a session variable, as a bitstring whose first bit is row 1."""

@@ -1,9 +1,9 @@
-"""The stage: a batch as one Parquet file of texts, whatever it came from.
+"""The stage: a batch as one Parquet file of texts, whatever it came from; or a batch's own Parquet file as it is.
 
-Its columns are positional, so that no name of a user's file ever becomes a name in SQL: `row_number` (1-based, the
-record's place in the batch), `unparsable` (the raw text of a line that is no record, else null),
+The columns of the former are positional, so that no name of a user's file ever becomes a name in SQL: `row_number`
+(1-based, the record's place in the batch), `unparsable` (the raw text of a line that is no record, else null),
 `unparsable_reason`, and `c0` ... `cN` with the texts. What the columns are really called, and where the batch came
-from, stands in the file's key-value metadata.
+from, stands in the file's key-value metadata. By its missing a batch's own file is told.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ import pyarrow.parquet as pq
 
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError, CancelledError, EngineError
+from lume_dagster.engine.parquet_types import column_types
+from lume_dagster.engine.values import ValueType
 
 _METADATA_KEY = b"lume.stage"
 _ROW_GROUP, _SMALL_ROW_GROUP = 122_880, 2_048
+_WRITE_BATCH = 16_384
 _ROW_GROUP_CELLS = 20_000_000
 _ROW_NUMBER = "row_number"
 STAGE_FILE = "source.parquet"
@@ -60,6 +63,7 @@ class StageInfo:
         rows: Records, those that cannot be parsed included.
         unparsable: How many cannot be parsed.
         bytes_read: Size of what was read.
+        types: What the columns hold if the stage is the batch's own Parquet file; None if it is one of texts.
     """
 
     columns: tuple[str, ...]
@@ -68,6 +72,7 @@ class StageInfo:
     rows: int
     unparsable: int
     bytes_read: int
+    types: tuple[ValueType, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,19 +194,32 @@ def writing_stage(path: Path, columns: int) -> Iterator[StageWriter]:
     Raises:
         EngineError: It cannot be written.
     """
-    partial = path.with_name(path.name + ".tmp")
     schema = stage_schema(columns)
-    try:
-        with pq.ParquetWriter(
+    with (
+        whole_stage(path) as partial,
+        pq.ParquetWriter(
             partial,
             schema,
             compression="snappy",
             write_statistics=False,
+            write_batch_size=_WRITE_BATCH,
             use_dictionary=[name for name in schema.names if name != _ROW_NUMBER],
             column_encoding={_ROW_NUMBER: "DELTA_BINARY_PACKED"},
-        ) as writer:
-            stage = StageWriter(writer, schema)
-            yield stage
+        ) as writer,
+    ):
+        yield StageWriter(writer, schema)
+
+
+@contextmanager
+def whole_stage(path: Path) -> Iterator[Path]:
+    """Where to write a stage that appears under its name only when it is whole.
+
+    Raises:
+        EngineError: It cannot be written.
+    """
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        yield partial
         partial.replace(path)
     except OSError as error:
         raise EngineError(f"cannot write the stage {path}: {os_reason(error)}") from error
@@ -226,14 +244,37 @@ def open_stage(path: Path, flow_columns: Sequence[str], source: SourceSpec) -> S
         BatchError: The file is no stage, or lacks columns that the flow reads.
     """
     try:
-        metadata: dict[bytes, bytes] = pq.read_metadata(path).metadata or {}
-        kept: dict[str, Any] = json.loads(metadata[_METADATA_KEY])
-        info = StageInfo(**{**kept, "columns": tuple(kept["columns"])})
+        with pq.ParquetFile(path) as file:
+            info = _kept_info(file) or original_info(file, path.stat().st_size)
     except FileNotFoundError as error:
         raise BatchError(f"{path}: the stored input is no longer there") from error
     except (OSError, pa.ArrowInvalid, KeyError, ValueError, TypeError) as error:
         raise BatchError(f"{path}: this is no stored input of a run") from error
+    if info is None:
+        raise BatchError(f"{path}: this is no stored input of a run")
     return StagedBatch(path, info, *compare_columns(str(path), info.columns, flow_columns, source))
+
+
+def _kept_info(file: pq.ParquetFile) -> StageInfo | None:
+    kept = (file.metadata.metadata or {}).get(_METADATA_KEY)
+    if kept is None:
+        return None
+    fields: dict[str, Any] = json.loads(kept)
+    return StageInfo(**{**fields, "columns": tuple(fields["columns"])})
+
+
+def original_info(file: pq.ParquetFile, size: int) -> StageInfo | None:
+    """What is to be known of a batch's own Parquet file as a stage; None if it cannot be one.
+
+    Args:
+        file: The file.
+        size: Its size in bytes.
+    """
+    types = column_types(file)
+    if types is None or _METADATA_KEY in (file.metadata.metadata or {}):
+        return None
+    columns = tuple(file.schema_arrow.names)
+    return StageInfo(columns, "parquet", None, file.metadata.num_rows, 0, size, types)
 
 
 def compare_columns(

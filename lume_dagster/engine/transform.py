@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from lume_dagster.engine.duckdb_compiler import DuckDBCompiler, StageLayout
-from lume_dagster.engine.errors import EngineError
+from lume_dagster.engine.errors import BatchError, EngineError
 from lume_dagster.engine.flow import FlowVersion
 from lume_dagster.engine.plan import Key
 from lume_dagster.engine.results import read_page
@@ -23,6 +23,8 @@ from lume_dagster.engine.stage import Cancel, StagedBatch, check_cancel, os_reas
 MAPPED_FILE = "mapped.parquet"
 REJECTS_FILE = "rejects.parquet"
 _SAMPLES = 20
+_SPARSE = 8
+"""Rejects are few where less than one row in so many is one."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,50 @@ def transform(
     """Map a staged batch with a cursor that reaches the stage and `out_dir`.
 
     Raises:
+        BatchError: The batch's own Parquet file cannot be read to its end.
         EngineError: The results cannot be written, or do not add up.
         CancelledError: The caller's flag is set.
     """
+    try:
+        return _transform(cursor, flow, staged, out_dir, cancel)
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.InterruptException) or _is_readable(cursor, staged):
+            raise
+        # Without the database's words, which hold values.
+        raise BatchError(
+            "the Parquet file cannot be read to its end: it is damaged, or a text in it is not UTF-8; write it anew"
+        ) from None
+
+
+def _is_readable(cursor: duckdb.DuckDBPyConnection, staged: StagedBatch) -> bool:
+    """Whether all values of the stage can be read; one of texts was written by us."""
+    if staged.info.types is None:
+        return True
+    try:
+        cursor.execute(
+            f"SELECT max(hash(COLUMNS(*))) FROM read_parquet({literal(str(staged.path.resolve()))})"
+        )
+    except (
+        duckdb.InvalidInputException,
+        duckdb.IOException,
+        duckdb.ConversionException,
+        duckdb.InternalException,
+    ):
+        return False
+    return True
+
+
+def _transform(
+    cursor: duckdb.DuckDBPyConnection,
+    flow: FlowVersion,
+    staged: StagedBatch,
+    out_dir: Path,
+    cancel: Cancel | None,
+) -> BatchResult:
     info = staged.info
-    layout = StageLayout(str(staged.path.resolve()), info.columns, empty_is_null=info.format == "csv")
+    layout = StageLayout(
+        str(staged.path.resolve()), info.columns, info.types, empty_is_null=info.format == "csv"
+    )
     compiler = DuckDBCompiler(flow.plan, layout)
     out = out_dir.resolve()
     with _results(out / MAPPED_FILE, out / REJECTS_FILE) as (mapped, rejects):
@@ -165,7 +206,8 @@ def _copy_rejects(
     if not len(rejected):
         return _copy(cursor, compiler.no_rejects(), path)
     rejected.keep(cursor, "rejected")
-    return _copy(cursor, compiler.rejects(duplicates=duplicates), path)
+    sparse = len(rejected) < rejected.rows // _SPARSE
+    return _copy(cursor, compiler.rejects(duplicates=duplicates, sparse=sparse), path)
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, query: str) -> int:

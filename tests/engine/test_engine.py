@@ -77,9 +77,23 @@ def test_the_stored_input_can_be_mapped_again(engine: Engine, work: Path) -> Non
         engine.open_stage(work / "source.parquet", other)
     with pytest.raises(BatchError, match="no longer there"):
         engine.open_stage(work / "gone.parquet", FLOW)
-    pq.write_table(pa.table({"a": [1]}), work / "other.parquet")
+    pq.write_table(pa.table({"a": pa.array([1], pa.duration("s"))}), work / "other.parquet")
     with pytest.raises(BatchError, match="no stored input"):
         engine.open_stage(work / "other.parquet", FLOW)
+
+
+def test_a_parquet_batch_is_stored_as_it_is_and_can_be_mapped_again(engine: Engine, work: Path) -> None:
+    flow = parse_flow(
+        document({"x": {"type": "integer"}}, {"x": {"extract": "a"}}), name="kept", version="v1"
+    )
+    batch = work / "batch.parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), batch)
+    staged = engine.ingest(flow, str(batch), work)
+    assert staged.path.read_bytes() == batch.read_bytes()
+    batch.unlink()
+    again = engine.open_stage(work / "source.parquet", flow)
+    assert again == staged
+    assert engine.transform(flow, again, work).mapped_rows == 2
 
 
 def test_cancel_while_mapping_leaves_nothing(engine: Engine, work: Path) -> None:

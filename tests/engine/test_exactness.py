@@ -615,6 +615,9 @@ def test_parquet_equals_reference(
     typed = {
         "text": (pa.string(), st.one_of(st.none(), cells)),
         "integer": (pa.int64(), st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2400))),
+        "small": (pa.int8(), st.one_of(st.none(), st.integers(-128, 127))),
+        "natural": (pa.uint64(), st.one_of(st.none(), st.integers(0, 2**64 - 1), st.integers(0, 2400))),
+        "category": (pa.dictionary(pa.int32(), pa.large_string()), st.one_of(st.none(), cells)),
         "float": (pa.float64(), st.one_of(st.none(), st.floats(), st.integers(0, 2400).map(float))),
         "date": (pa.date32(), st.one_of(st.none(), st.dates())),
         "time": (pa.time64("us"), st.one_of(st.none(), st.times())),
@@ -627,7 +630,8 @@ def test_parquet_equals_reference(
     values = [data.draw(st.lists(typed[kind][1], min_size=size, max_size=size)) for kind in kinds]
     batch = root / "batch.parquet"
     arrays = [pa.array(column, typed[kind][0]) for column, kind in zip(values, kinds, strict=True)]
-    pq.write_table(pa.Table.from_arrays(arrays, names=columns), batch)
+    groups = data.draw(st.integers(1, 12))
+    pq.write_table(pa.Table.from_arrays(arrays, names=columns), batch, row_group_size=groups)
     texts = [[canonical(value, kind) for value in column] for column, kind in zip(values, kinds, strict=True)]
     records = [dict(zip(columns, row, strict=True)) for row in zip(*texts, strict=True)]
     check(engine, root, document, batch, records, records)
@@ -640,9 +644,7 @@ def canonical(value: Any, kind: str) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        if value.is_integer() and abs(value) < 2**63:
-            return str(int(value))
-        return str(pa.array([value]).cast(pa.string())[0].as_py())
+        return str(int(value)) if value.is_integer() and abs(value) < 2**63 else repr(value)
     if isinstance(value, int):
         return str(value)
     return value.isoformat() + ("Z" if kind == "instant" else "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -33,7 +34,12 @@ def parquet(**columns: pa.Array) -> bytes:
         (pa.array([12345678901.0]), "12345678901"),
         (pa.array([0.1], pa.float32()), "0.1"),
         (pa.array([float("nan")]), "nan"),
+        (pa.array([-float("nan")]), "nan"),
         (pa.array([1e300]), "1e+300"),
+        (pa.array([1e-7]), "1e-07"),
+        (pa.array([1e-7], pa.float32()), "1e-07"),
+        (pa.array([0.00002], pa.float32()), "2e-05"),
+        (pa.array([-0.0]), "0"),
         (pa.array([True]), "true"),
         (pa.array([Decimal("1.50")]), "1.50"),
         (pa.array([date(13, 2, 3)]), "0013-02-03"),
@@ -105,3 +111,45 @@ def test_two_columns_of_one_name(run: Run) -> None:
     pq.write_table(pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"]), buffer)
     with pytest.raises(BatchError, match="same name"):
         run(one_field(TEXT, {"extract": "a"}), buffer.getvalue(), "batch.parquet")
+
+
+@pytest.mark.parametrize("array", [pa.array([1, 2]), pa.array([1.0, 2.0]), pa.array(["1", "2"])])
+def test_null_values_count_by_the_canonical_text(run: Run, array: pa.Array) -> None:
+    properties = {"x": {"type": ["integer", "null"]}, "y": {"type": ["string", "null"]}}
+    flow = document(properties, {"x": {"extract": "a"}, "y": {"extract": "a"}}, null_values=["2"])
+    outcome = run(flow, parquet(a=array), "batch.parquet")
+    assert outcome.mapped == [{"x": 1, "y": "1"}, {"x": None, "y": None}]
+
+
+def test_names_of_columns_are_no_names_of_the_statement(run: Run) -> None:
+    names = ["a", "A", "c0", "row_number", "place", "unparsable", 'q"; --']
+    fields = [f"f{index}" for index in range(len(names))]
+    flow = document(
+        {field: {"type": "integer"} for field in fields},
+        {field: {"extract": name} for field, name in zip(fields, names, strict=True)},
+    )
+    columns = {name: pa.array([index]) for index, name in enumerate(names)}
+    outcome = run(flow, parquet(**columns), "batch.parquet")
+    assert outcome.mapped == [{field: index for index, field in enumerate(fields)}]
+    columns["FILE_ROW_NUMBER"] = pa.array(["x"])
+    assert run(flow, parquet(**columns), "batch.parquet").mapped == outcome.mapped
+
+
+def test_the_stage_of_another_run_is_a_batch_like_any_other(run: Run, work: Path) -> None:
+    run(one_field(TEXT, {"extract": "a"}), "a\nx\n")
+    stage = (work / "source.parquet").read_bytes()
+    outcome = run(one_field(TEXT, {"extract": "c0"}), stage, "batch.parquet")
+    assert outcome.mapped == [{"x": "x"}]
+
+
+@pytest.mark.parametrize("damage", ["page", "text"])
+def test_values_that_cannot_be_read(run: Run, damage: str) -> None:
+    if damage == "text":
+        offsets, bytes_ = pa.array([0, 9], pa.int32()).buffers()[1], pa.py_buffer(b"secret\xff\xfe\xff")
+        content = parquet(a=pa.StringArray.from_buffers(1, offsets, bytes_))
+    else:
+        content = bytearray(parquet(a=pa.array([f"secret {index}" for index in range(1000)])))
+        content[20:4000] = bytes(3980)
+    with pytest.raises(BatchError, match="cannot be read to its end") as caught:
+        run(one_field(TEXT, {"extract": "a"}), bytes(content), "batch.parquet")
+    assert "secret" not in str(caught.value)
