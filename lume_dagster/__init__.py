@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lume_dagster.assets import build_lume_assets
     from lume_dagster.checks import FieldLimits, LumeChecks, VolumeCheck
+    from lume_dagster.component import LumeFlowComponent
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
     from lume_dagster.review import write_review_csv
-    from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps
+    from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps, merge_lume_assets
     from lume_dagster.verdict import Batch, Verdict, lume_check
 
 _MODULES = {
@@ -24,6 +25,7 @@ _MODULES = {
     "LumeAssetProps": "translator",
     "LumeAuditConfig": "config",
     "LumeChecks": "checks",
+    "LumeFlowComponent": "component",
     "LumeIOManager": "io_manager",
     "LumeResource": "resource",
     "LumeRunConfig": "config",
@@ -31,6 +33,7 @@ _MODULES = {
     "VolumeCheck": "checks",
     "build_lume_assets": "assets",
     "lume_check": "verdict",
+    "merge_lume_assets": "translator",
     "write_review_csv": "review",
 }
 
@@ -41,6 +44,7 @@ __all__ = [
     "LumeAssetProps",
     "LumeAuditConfig",
     "LumeChecks",
+    "LumeFlowComponent",
     "LumeIOManager",
     "LumeResource",
     "LumeRunConfig",
@@ -48,6 +52,7 @@ __all__ = [
     "VolumeCheck",
     "build_lume_assets",
     "lume_check",
+    "merge_lume_assets",
     "write_review_csv",
 ]
 
@@ -56,3 +61,8 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    # `dg list components` looks here for what it does not find among the names that are imported already.
+    return sorted({*globals(), *__all__})

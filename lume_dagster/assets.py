@@ -23,7 +23,7 @@ from lume_dagster.metadata import (
 from lume_dagster.plain_text import plain
 from lume_dagster.resource import LumeResource
 from lume_dagster.run_handler import LumeRunHandler
-from lume_dagster.translator import AssetKind, DagsterLumeTranslator, LumeAssetProps
+from lume_dagster.translator import AssetKind, DagsterLumeTranslator, LumeAssetProps, refuse_same_keys
 from lume_dagster.verdict import Batch, LumeCheck, Verdict
 
 SourcePath = str | Callable[[str], str]
@@ -91,10 +91,7 @@ def build_lume_assets(
         kind: translator.get_asset_spec(props(kind)).replace_attributes(partitions_def=partitions_def)
         for kind in ("run", "mapped", "rejects")
     }
-    if len({spec.key for spec in specs.values()}) < len(specs):
-        raise dg.DagsterInvalidDefinitionError(
-            f"the translator of {flow_version} gives two of its assets the same key; let the key depend on props.kind"
-        )
+    refuse_same_keys(specs.values())
     run_key = specs["run"].key
     return dg.Definitions(
         assets=[
@@ -226,7 +223,7 @@ def _audit_step(
                     metadata=failure_metadata(run, flow, lume.url_of(run)),
                     allow_retries=False,
                 )
-            batch = Batch(run, lume.client, flow, _earlier_rows(context, run_key, run))
+            batch = Batch(run, lume.client, flow, lambda: _earlier_rows(context, run_key, run))
             selected = {key.name for key in context.selected_asset_check_keys}
             publishes = spec.key in context.selected_asset_keys
             verdicts = {
