@@ -89,13 +89,13 @@ class Batch:
         run: The run.
         client: The Lume of the run.
         flow: The flow version of the run.
-        earlier_rows: Source rows of earlier batches, the latest first.
+        earlier_rows: Reads the source rows of earlier batches, the latest first.
     """
 
     run: LumeRun
     client: LumeClient
     flow: FlowVersionInfo
-    earlier_rows: Sequence[int] = ()
+    earlier_rows: Callable[[], Sequence[int]] = tuple
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ def _volume(batch: Batch, volume: VolumeCheck) -> Verdict:
     rows = batch.run.rows
     if rows is None:
         return Verdict(False, "the run tells no row counts", {}, volume.level)
-    earlier = list(batch.earlier_rows[: volume.last])
+    earlier = list(batch.earlier_rows()[: volume.last])
     figures: dict[str, Any] = {"source_rows": rows.source, "earlier_batches": len(earlier)}
     if len(earlier) < volume.at_least:
         return Verdict(True, f"only {len(earlier)} earlier batches to compare with", figures, volume.level)
