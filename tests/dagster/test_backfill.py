@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from lume_dagster import LumeChecks, LumeIOManager, LumeResource, VolumeCheck, build_lume_assets
 from lume_dagster.client import AsyncLumeClient
@@ -29,31 +31,30 @@ def launch(
     checks: list[dg.AssetCheckKey] | None = None,
     config: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    again_of: dg.DagsterRun | None = None,
 ) -> dg.DagsterRun:
     """One Dagster run of a range of partitions; in this process."""
-    job = definitions.resolve_implicit_global_asset_job_def()
-    job = job.get_subset(
+    job = dg.Definitions.merge(definitions, dg.Definitions(executor=dg.in_process_executor))
+    subset = job.resolve_implicit_global_asset_job_def().get_subset(
         asset_selection=set(ASSETS if selection is None else selection),
         asset_check_selection=None if checks is None else set(checks),
     )
-    result = job.execute_in_process(
-        instance=instance,
-        raise_on_error=False,
+    run = instance.create_run_for_job(
+        subset,
         run_config={"ops": {BATCHES: {"config": dict(config or {})}}},
         tags={
             "dagster/asset_partition_range_start": first,
             "dagster/asset_partition_range_end": last,
             **(tags or {}),
         },
+        asset_selection=subset.asset_selection,
+        root_run_id=again_of and (again_of.root_run_id or again_of.run_id),
+        parent_run_id=again_of and again_of.run_id,
     )
-    run = instance.get_run_by_id(result.run_id)
-    assert run is not None
-    return run
-
-
-def again(run: dg.DagsterRun) -> dict[str, str]:
-    """The tags of a re-execution."""
-    return {"dagster/root_run_id": run.root_run_id or run.run_id, "dagster/parent_run_id": run.run_id}
+    execute_run(InMemoryJob(subset), run, instance)
+    stored = instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    return stored
 
 
 def events(
@@ -235,13 +236,13 @@ def test_a_re_execution_touches_only_what_is_missing(backfill: Pipeline) -> None
     first = launch(backfill.definitions, backfill.instance)
     backfill.options["checks"] = LumeChecks(reject_rate_error=0.6)
     backfill.write("c", GOOD)
-    second = launch(backfill.definitions, backfill.instance, tags=again(first))
+    second = launch(backfill.definitions, backfill.instance, again_of=first)
     assert second.is_success
     assert set(materialized(backfill.instance, second)) == {(MAPPED, "b"), *((key, "c") for key in ASSETS)}
     assert len(materialized(backfill.instance, second)) == 4
     assert [len(backfill.runs(p)) for p in ALL] == [1, 1, 2, 1, 1]
     assert any("an earlier attempt has finished 3 more" in line for line in lines(backfill.instance, second))
-    third = launch(backfill.definitions, backfill.instance, tags=again(second))
+    third = launch(backfill.definitions, backfill.instance, again_of=second)
     assert third.is_success
     assert materialized(backfill.instance, third) == []
 
@@ -259,8 +260,7 @@ def test_a_range_is_forced_once_and_not_by_its_re_execution(backfill: Pipeline, 
     launch(backfill.definitions, backfill.instance)
     second = launch(backfill.definitions, backfill.instance, **how)
     assert [len(backfill.runs(p)) for p in ALL] == [2] * 5
-    tags = {**again(second), **how.get("tags", {})}
-    launch(backfill.definitions, backfill.instance, config=how.get("config"), tags=tags)
+    launch(backfill.definitions, backfill.instance, **how, again_of=second)
     assert [len(backfill.runs(p)) for p in ALL] == [2, 2, 3, 2, 2]  # c failed, so that it is run, not forced
     assert backfill.lume.client.run_status(backfill.runs("c")[0]).forced is False
 
@@ -417,7 +417,7 @@ def test_every_id_is_stored_before_the_run_is_asked_for(
 def test_a_batch_that_lume_refuses_or_crashes_leaves_the_others_alone(
     scripted: ScriptedLume, backfill: Pipeline
 ) -> None:
-    scripted.next_run(RunScript(["CRASHED"], metadata={"error_message": "out of luck"}))
+    scripted.next_run(RunScript([Stage("RUNNING", seconds=0.1), "CRASHED"], {"error_message": "out of luck"}))
     scripted.inject(Fault.status(422, json.dumps({"title": "no such batch"}).encode()), method="POST")
     lume = LumeResource(base_url=scripted.url, max_concurrent_runs=3)
     run = launch(of_sixty(lume), backfill.instance, first="0000", last="0009")
@@ -429,7 +429,7 @@ def test_a_batch_that_lume_refuses_or_crashes_leaves_the_others_alone(
 
 
 def test_a_retry_of_the_step_goes_on_with_what_crashed(scripted: ScriptedLume, backfill: Pipeline) -> None:
-    scripted.next_run(RunScript(["CRASHED"], metadata={"error_message": "out of luck"}))
+    scripted.next_run(RunScript([Stage("RUNNING", seconds=0.1), "CRASHED"], {"error_message": "out of luck"}))
     lume = LumeResource(base_url=scripted.url)
     definitions = of_sixty(lume, retry_policy=dg.RetryPolicy(max_retries=1))
     run = launch(definitions, backfill.instance, first="0000", last="0009")
@@ -481,7 +481,7 @@ def test_an_interrupt_ends_or_leaves_all_runs_under_way_and_none_is_lost(
     if not terminated:
         for run_id in scripted.run_ids:
             scripted.end_run(run_id)
-        later = launch(of_sixty(lume), backfill.instance, first="0000", last="0009", tags=again(run))
+        later = launch(of_sixty(lume), backfill.instance, first="0000", last="0009", again_of=run)
         assert later.is_success
         assert len({body["source_path"] for body in creates(scripted)}) == 10
         assert len(scripted.run_ids) == 10
