@@ -137,6 +137,8 @@ class LumeFlowComponent(dg.StateBackedComponent, YamlModel):
                     resource_key=key,
                     retry_policy=flow.retry_policy,
                     automation_condition=flow.automation_condition,
+                    backfill=flow.backfill,
+                    pool=flow.pool,
                 )
                 for flow in self.flows
             )
@@ -181,7 +183,7 @@ class _ComponentTranslator(DagsterLumeTranslator):
 
 def _without_references(lume: LumeResource) -> LumeResource:
     """The resource as it is in a step: what it refers to is read from the environment."""
-    options = {
+    options: dict[str, Any] = {
         name: value.get_value() if isinstance(value, dg.EnvVar) else value
         for name in LumeResource.model_fields
         if (value := getattr(lume, name)) is not None
