@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from lume_dagster import LumeChecks, VolumeCheck
 from lume_dagster.checks import mapped_checks
-from lume_dagster.judging import status_verdict
-from lume_dagster.verdict import Batch, Verdict
 from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
+from lume_dagster.judging import status_verdict
 from lume_dagster.testing import RunScript, ScriptedLume
+from lume_dagster.verdict import Batch, Verdict
 
 FLOW = FlowVersionInfo(
     name="people",
