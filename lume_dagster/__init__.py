@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from lume_dagster.batch_sensor import build_lume_batch_sensor
     from lume_dagster.batches import BatchFiles, BatchQuery
     from lume_dagster.checks import FieldLimits, LumeChecks, VolumeCheck
+    from lume_dagster.component import LumeFlowComponent
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
     from lume_dagster.review import write_review_csv
     from lume_dagster.run_sensor import build_lume_run_sensor
-    from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps
+    from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps, merge_lume_assets
     from lume_dagster.verdict import Batch, Verdict, lume_check
 
 _MODULES = {
@@ -32,6 +33,7 @@ _MODULES = {
     "LumeAssetProps": "translator",
     "LumeAuditConfig": "config",
     "LumeChecks": "checks",
+    "LumeFlowComponent": "component",
     "LumeIOManager": "io_manager",
     "LumeResource": "resource",
     "LumeRunConfig": "config",
@@ -43,6 +45,7 @@ _MODULES = {
     "build_lume_run_sensor": "run_sensor",
     "lume_automation_condition": "automation",
     "lume_check": "verdict",
+    "merge_lume_assets": "translator",
     "write_review_csv": "review",
 }
 
@@ -56,6 +59,7 @@ __all__ = [
     "LumeAssetProps",
     "LumeAuditConfig",
     "LumeChecks",
+    "LumeFlowComponent",
     "LumeIOManager",
     "LumeResource",
     "LumeRunConfig",
@@ -67,6 +71,7 @@ __all__ = [
     "build_lume_run_sensor",
     "lume_automation_condition",
     "lume_check",
+    "merge_lume_assets",
     "write_review_csv",
 ]
 

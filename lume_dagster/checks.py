@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Annotated, Literal
+from typing import Annotated
 
 import dagster as dg
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lume_dagster import judging
 from lume_dagster.client import FlowVersionInfo
 from lume_dagster.judging import RateLimits
 from lume_dagster.target_schema import target_fields
-from lume_dagster.verdict import Level, LumeCheck
+from lume_dagster.verdict import LumeCheck
+from lume_dagster.yaml_model import YamlLevel, YamlModel
 
 STATUS_CHECK = "status"
 
@@ -41,23 +42,11 @@ def _imported(path: str) -> LumeCheck:
     return found
 
 
-def _off(stated: object) -> object:
-    return "off" if stated is False else stated
-
-
-# YAML reads a bare `off` as false.
-_Level = Annotated[
-    Level,
-    BeforeValidator(_off),
-    dg.Resolver.default(model_field_type=Literal["error", "warn", "off", False]),
-]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class VolumeCheck(BaseModel, dg.Resolvable):
+class VolumeCheck(YamlModel):
     """Compares the rows of a batch with the median of the batches before it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     last: int = Field(default=7, ge=1, description="How many earlier batches to compare with.")
     at_least: int = Field(
@@ -65,13 +54,11 @@ class VolumeCheck(BaseModel, dg.Resolvable):
     )
     min_ratio: float = Field(default=0.5, ge=0, description="Smallest share of the median that passes.")
     max_ratio: float = Field(default=2.0, gt=0, description="Largest multiple of the median that passes.")
-    level: _Level = Field(default="warn", description="What a batch outside of these bounds leads to.")
+    level: YamlLevel = Field(default="warn", description="What a batch outside of these bounds leads to.")
 
 
-class FieldLimits(BaseModel, dg.Resolvable):
+class FieldLimits(YamlModel):
     """The share of rows with an error in one target field, above which its check warns or stops the batch."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     warn: _Share | None = Field(default=None, description="Share of rows above which the check warns.")
     error: _Share | None = Field(default=None, description="Share of rows above which the batch is stopped.")
@@ -84,7 +71,7 @@ class FieldLimits(BaseModel, dg.Resolvable):
         return self
 
 
-class LumeChecks(BaseModel, dg.Resolvable):
+class LumeChecks(YamlModel):
     """Which checks a batch has to pass before its mapped output is published, and where they draw the line.
 
     A check at level `error` keeps the batch from everything downstream; at level `warn` it only shows.
@@ -95,9 +82,7 @@ class LumeChecks(BaseModel, dg.Resolvable):
         ```
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rows_reconcile: _Level = Field(
+    rows_reconcile: YamlLevel = Field(
         default="error",
         description="Source rows are mapped plus rejected rows, and as many as the files hold.",
     )
@@ -113,10 +98,10 @@ class LumeChecks(BaseModel, dg.Resolvable):
     forbidden_error_fields: tuple[str, ...] = Field(
         default=(), description="Target fields of which a single error stops the batch."
     )
-    output_schema: _Level = Field(
+    output_schema: YamlLevel = Field(
         default="error", description="Columns and types of the mapped output are those of the target schema."
     )
-    source_drift: _Level = Field(
+    source_drift: YamlLevel = Field(
         default="warn", description="The batch has the columns that the mapper reads, and no others."
     )
     volume: VolumeCheck | None = Field(default=None, description="Rows against those of earlier batches.")

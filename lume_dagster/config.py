@@ -33,3 +33,13 @@ class LumeAuditConfig(dg.Config):
         description="Publish the mapped output although checks fail. The checks show what was overruled.",
     )
     reason: str = Field(default="", description="Why the batch is admitted; needed with `admit`.")
+
+
+class LumeBackfillConfig(LumeAuditConfig):
+    """Configuration of the step that runs, audits and publishes many batches."""
+
+    force_rerun: bool = Field(
+        default=False,
+        description="Run the batches again although Lume has mapped them before. The earlier output of each is "
+        "replaced once the new one passes the audit. Retries of the step never force a batch again.",
+    )

@@ -175,7 +175,7 @@ def volume(
     rows = batch.run.rows
     if rows is None:
         return Verdict(False, "the run tells no row counts", {}, level)
-    earlier = list(batch.earlier_rows[:last])
+    earlier = list(batch.earlier_rows()[:last])
     figures: dict[str, Any] = {"source_rows": rows.source, "compared_with": f"{len(earlier)} earlier batches"}
     if len(earlier) < at_least:
         return Verdict(True, f"only {len(earlier)} earlier batches to compare with", figures, level)

@@ -12,18 +12,18 @@ _LONGEST_TEXT = 300
 
 # An underscore within a word formats nothing, and names of fields are full of them.
 _MARKUP = re.compile(r"[\\`*\[\]<>&~|]|(?<![^\W_])_|_(?![^\W_])")
-# What makes a heading, a list, a quote or a rule, at the beginning of a line.
-_BLOCK = re.compile(r"^(\s*)(?=[#+=-])|^(\s*\d+)(?=[.)])", re.MULTILINE)
+# What makes a heading, a list, a quote or a rule, where a text begins with it.
+_BLOCK = re.compile(r"^(\d*)(?=[#+=.)-])")
 
 
 def plain(text: str) -> str:
-    r"""Text for a place that renders Markdown, such that it shows there as it stands.
+    r"""Text for a place that renders Markdown, such that it shows there as it stands, in one paragraph.
 
     Example:
         >>> plain("<script> and [x](javascript:alert)")
         '\\<script\\> and \\[x\\](javascript:alert)'
     """
-    return _BLOCK.sub(lambda found: f"{found[0]}\\", _MARKUP.sub(r"\\\g<0>", text))
+    return _BLOCK.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", _escaped(" ".join(text.split()))))
 
 
 def visible(text: str, longest: int = _LONGEST_TEXT) -> str:
@@ -33,8 +33,12 @@ def visible(text: str, longest: int = _LONGEST_TEXT) -> str:
         >>> visible("a\u202eb\n")
         'a\\u202eb\\n'
     """
-    shown = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text[:longest]
-    )
+    shown = _escaped(text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
+
+
+def _escaped(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -58,6 +58,11 @@ class LumeResource(dg.ConfigurableResource):  # type: ignore[misc,type-arg,unuse
     wait_timeout_seconds: float = Field(
         default=3600, gt=0, description="How long a step waits for a run. The run itself goes on after that."
     )
+    max_concurrent_runs: int = Field(
+        default=10,
+        ge=1,
+        description="How many Lume runs a step that drives many batches keeps going at once.",
+    )
     request_timeout_seconds: float = Field(
         default=_ClientDefaults.request_timeout, gt=0, description="How long one request to Lume may take."
     )

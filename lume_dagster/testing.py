@@ -232,6 +232,15 @@ class ScriptedLume:
         """Add a run as if it had been created, and return its id."""
         return self._create({"flow_version": flow_version, "source_path": source_path}, script, run_id).id
 
+    def is_final(self, run_id: str) -> bool:
+        """Whether a run has come to the end of its script."""
+        return self._advance(self._runs[run_id]) in _FINAL
+
+    def end_run(self, run_id: str) -> None:
+        """Bring a run to the last stage of its script, however long the others were to last."""
+        with self._lock:
+            del self._runs[run_id].stages[:-1]
+
     def inject(self, fault: Fault, *, times: int = 1, method: str | None = None, path: str = "") -> None:
         """Let requests fail.
 

@@ -1,9 +1,11 @@
-"""How a flow version becomes assets: keys, groups, descriptions. Subclass to change it."""
+"""How a flow version becomes assets: keys, groups, descriptions, owners, tags."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -13,6 +15,7 @@ from lume_dagster.target_schema import table_schema
 AssetKind = Literal["run", "mapped", "rejects"]
 
 IO_MANAGER_KEY = "lume_io_manager"
+FLOW_VERSION = "lume/flow_version"
 
 _DESCRIPTIONS: dict[AssetKind, str] = {
     "run": "The Lume run of each batch of {flow}: one execution of {flow_version}, with its figures.",
@@ -48,14 +51,44 @@ class LumeAssetProps:
 class DagsterLumeTranslator:
     """Turns a flow version into asset specs.
 
+    What all three assets share can be given; for anything else, override `get_asset_spec`.
+
+    Args:
+        key_prefix: Comes before the asset keys.
+        group_name: Group of the assets; the name of the flow if not given.
+        owners: Owners of the assets: `team:NAME` or e-mail addresses.
+        tags: Tags of the assets.
+        kinds: Kinds that are shown beside Lume's own.
+        metadata: Metadata of the assets, beside what is known of the flow version.
+
     Example:
         ```python
-        class Prefixed(DagsterLumeTranslator):
+        class Described(DagsterLumeTranslator):
             def get_asset_spec(self, props):
                 spec = super().get_asset_spec(props)
-                return spec.replace_attributes(key=spec.key.with_prefix("partners"))
+                return spec.replace_attributes(description=f"Batches of {props.name}, {props.kind}.")
+
+
+        translator = Described(key_prefix=["partners"], owners=["team:data"])
         ```
     """
+
+    def __init__(
+        self,
+        *,
+        key_prefix: Sequence[str] = (),
+        group_name: str | None = None,
+        owners: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        kinds: Collection[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.key_prefix = key_prefix
+        self.group_name = group_name
+        self.owners = owners
+        self.tags = tags or {}
+        self.kinds = kinds
+        self.metadata = metadata or {}
 
     def get_asset_spec(self, props: LumeAssetProps) -> dg.AssetSpec:
         """The spec of one of the three assets of a flow version.
@@ -64,21 +97,23 @@ class DagsterLumeTranslator:
             props: What is known of the asset.
 
         Returns:
-            Its spec: key, group, description, kinds, code version and metadata. Dependencies and partitions are
-            added by `build_lume_assets`.
+            Its spec: key, group, description, owners, tags, kinds, code version and metadata. Dependencies and
+            partitions are added by `build_lume_assets`.
         """
         flow = props.flow
         description = _DESCRIPTIONS[props.kind].format(flow=props.name, flow_version=props.flow_version)
         if props.kind == "mapped" and flow is not None and flow.description:
             description = f"{flow.description.strip()}\n\n{description}"
-        metadata: dict[str, object] = {"lume/flow_version": props.flow_version}
+        metadata: dict[str, Any] = {**self.metadata, FLOW_VERSION: props.flow_version}
         if props.kind == "mapped" and flow is not None:
             metadata["dagster/column_schema"] = table_schema(flow.target_schema)
         spec = dg.AssetSpec(
-            [props.name, props.kind],
+            [*self.key_prefix, props.name, props.kind],
             description=description,
-            group_name=props.name.replace("-", "_"),
-            kinds={"lume"} if props.kind == "run" else {"lume", "parquet"},
+            group_name=self.group_name or props.name.replace("-", "_"),
+            owners=self.owners,
+            tags=self.tags,
+            kinds={"lume", *({"parquet"} if props.kind != "run" else ()), *self.kinds},
             code_version=(flow.fingerprint if flow else None) or props.flow_version,
             metadata=metadata,
         )
@@ -98,3 +133,47 @@ def flow_asset_keys(
     translator = translator or DagsterLumeTranslator()
     kinds: tuple[AssetKind, ...] = ("run", "mapped", "rejects")
     return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in kinds}
+
+
+def merge_lume_assets(*definitions: dg.Definitions) -> dg.Definitions:
+    """The assets of several flow versions in one.
+
+    Args:
+        definitions: What `build_lume_assets` gave for each of them.
+
+    Returns:
+        The definitions, merged.
+
+    Raises:
+        dagster.DagsterInvalidDefinitionError: Two of them have an asset of the same key.
+    """
+    refuse_same_keys(spec for each in definitions for asset in each.assets or () for spec in _specs(asset))
+    return dg.Definitions.merge(*definitions)
+
+
+def refuse_same_keys(specs: Iterable[dg.AssetSpec]) -> None:
+    """Refuses specs of which two have the same key.
+
+    Raises:
+        dagster.DagsterInvalidDefinitionError: There are such; the message names them and what to do.
+    """
+    owners = defaultdict[dg.AssetKey, list[str]](list)
+    for spec in specs:
+        owners[spec.key].append(str(spec.metadata.get(FLOW_VERSION, "another asset")))
+    for key, found in owners.items():
+        if len(found) > 1:
+            within = len(set(found)) == 1
+            raise dg.DagsterInvalidDefinitionError(
+                f"{' and '.join(dict.fromkeys(found))} {'gives' if within else 'give'} more than one asset the key "
+                f"{key.to_user_string()}; "
+                + (
+                    "let the key depend on props.kind"
+                    if within
+                    else "give all but one a prefix: DagsterLumeTranslator(key_prefix=[...]), or key_prefix in a "
+                    "component's YAML"
+                )
+            )
+
+
+def _specs(asset: object) -> Iterable[dg.AssetSpec]:
+    return asset.specs if isinstance(asset, dg.AssetsDefinition) else ()

@@ -27,13 +27,13 @@ class Batch:
         run: The run.
         client: The Lume of the run.
         flow: The flow version of the run.
-        earlier_rows: Source rows of earlier batches, the latest first.
+        earlier_rows: Reads the source rows of earlier batches, the latest first.
     """
 
     run: LumeRun
     client: LumeClient
     flow: FlowVersionInfo
-    earlier_rows: Sequence[int] = ()
+    earlier_rows: Callable[[], Sequence[int]] = tuple
 
     def mapped(self) -> pa.Table:
         """The records that the run mapped.

@@ -1,0 +1,265 @@
+"""Drives the Lume runs of many batches at once, in an event loop of a thread of its own.
+
+Waiting costs a socket, and no thread. Dagster is spoken to by the step's own thread alone: it takes the news from
+here one by one, and is the thread that an interrupt reaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from lume_dagster.client import AsyncLumeClient, LumeError, LumeRun
+from lume_dagster.run_handler import Attachment, Remember
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_logger = logging.getLogger("lume_dagster")
+
+# What a create or a cancel under way gets, when all is to stop.
+_GRACE_SECONDS = 10.0
+
+# In which order news are handed over: runs wait to be stored, ended ones have time.
+_FIRST, _WHEN_THERE_IS_TIME, _LAST = range(3)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A batch has its run. The run is waited for only after `stored` was called: by then a retry must find it."""
+
+    partition: str
+    run: LumeRun
+    stored: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Ended(Generic[T]):
+    """A batch has come to its end, one way or the other.
+
+    Attributes:
+        partition: The batch.
+        run: Its ended run, unless there is an error.
+        audit: What the audit made of the run, unless there is an error.
+        error: Why the batch has no ended run, or no audit.
+    """
+
+    partition: str
+    run: LumeRun | None = None
+    audit: T | None = None
+    error: Exception | None = None
+
+
+News: TypeAlias = Started | Ended[T]
+
+
+@dataclass(order=True, frozen=True)
+class _Ranked(Generic[T]):
+    rank: int
+    number: int
+    news: News[T] | BaseException | None = field(compare=False)
+
+
+class ConcurrentRuns(Generic[T]):
+    """The Lume runs of many batches. Use it as a context manager, and iterate over `news`.
+
+    Args:
+        open_client: Opens the client that drives the runs.
+        attachments: For each batch, what finds or creates its run.
+        audit: Called with the batch and its ended run, in one of a few worker threads.
+        at_once: How many runs are under way at once.
+        wait_timeout: Seconds to wait for a run.
+    """
+
+    def __init__(
+        self,
+        open_client: Callable[[], AsyncLumeClient],
+        attachments: Mapping[str, Attachment],
+        audit: Callable[[str, LumeRun], T],
+        *,
+        at_once: int,
+        wait_timeout: float,
+    ) -> None:
+        self._open_client = open_client
+        self._waiting = iter(attachments.items())
+        self._workers = min(at_once, len(attachments))
+        self._audit = audit
+        self._wait_timeout = wait_timeout
+        self._news: queue.PriorityQueue[_Ranked[T]] = queue.PriorityQueue()
+        self._number = itertools.count()
+        self._active: dict[str, LumeRun] = {}
+        self._waits: set[asyncio.Future[Any]] = set()
+        self._audits: set[asyncio.Task[None]] = set()
+        self._cancels = False
+        self._stopping = False
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run_loop, name="lume-runs", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop(cancel=False)
+
+    def news(self, *, at_least_every: float) -> Iterator[News[T] | None]:
+        """What happens, until every batch has ended.
+
+        Args:
+            at_least_every: Seconds after which None is yielded if nothing has happened.
+        """
+        while True:
+            try:
+                told = self._news.get(timeout=at_least_every).news
+            except queue.Empty:
+                yield None
+                continue
+            if told is None:
+                return
+            if isinstance(told, BaseException):
+                raise told
+            yield told
+
+    def stop(self, *, cancel: bool) -> list[LumeRun]:
+        """Starts no more runs, and waits for none of those under way.
+
+        Args:
+            cancel: Whether Lume is asked to end them.
+
+        Returns:
+            The runs that were under way; if they were to be cancelled, as Lume answered to it.
+        """
+        if self._thread.is_alive():
+            self._cancels = cancel
+            with suppress(RuntimeError):  # the loop has just come to its end
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+        return list(self._active.values())
+
+    def _run_loop(self) -> None:
+        end: BaseException | None = None
+        try:
+            self._loop.run_until_complete(self._drive())
+        except BaseException as error:  # noqa: BLE001 - handed over to the step's thread
+            end = error
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+            self._tell(_LAST, end)
+
+    async def _drive(self) -> None:
+        async with self._open_client() as client:
+            workers = [asyncio.ensure_future(self._work(client)) for _ in range(self._workers)]
+            all_done = asyncio.gather(*workers)
+            stop = asyncio.ensure_future(self._stop.wait())
+            waited: set[asyncio.Future[Any]] = {all_done, stop}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                self._stopping = True
+                for wait in self._waits:
+                    wait.cancel()
+                await asyncio.wait({all_done}, timeout=_GRACE_SECONDS)
+                all_done.cancel()
+                if self._cancels:
+                    await asyncio.gather(*(self._cancel(client, *item) for item in self._active.items()))
+                return
+            stop.cancel()
+            await all_done
+            await asyncio.gather(*self._audits)
+
+    async def _work(self, client: AsyncLumeClient) -> None:
+        for partition, attachment in self._waiting:
+            try:
+                run = await self._attached(client, partition, attachment)
+                if run.is_active:
+                    self._active[partition] = run
+                    run = await self._waited_for(client.wait(run, timeout=self._wait_timeout))
+            except asyncio.CancelledError:
+                if self._stopping:
+                    return
+                raise
+            except Exception as error:  # noqa: BLE001 - told of this batch, the others go on
+                self._tell(_WHEN_THERE_IS_TIME, Ended(partition, error=error))
+            else:
+                # The audit may ask Lume as well; meanwhile the next batch has its turn.
+                audit = asyncio.ensure_future(self._audited(partition, run))
+                self._audits.add(audit)
+                audit.add_done_callback(self._audits.discard)
+            self._active.pop(partition, None)
+            if self._stopping:
+                return
+
+    async def _attached(self, client: AsyncLumeClient, partition: str, attachment: Attachment) -> LumeRun:
+        try:
+            wish = next(attachment)
+            while True:
+                if isinstance(wish, Remember):
+                    self._active[partition] = wish.run
+                    await self._stored(partition, wish.run)
+                    wish = attachment.send(wish.run)
+                    continue
+                try:
+                    answer = wish.call(client)
+                    run = answer if isinstance(answer, LumeRun) else await answer
+                except LumeError as error:
+                    wish = attachment.throw(error)
+                else:
+                    wish = attachment.send(run)
+        except StopIteration as end:
+            attached: LumeRun = end.value
+            return attached
+
+    async def _stored(self, partition: str, run: LumeRun) -> None:
+        stored: asyncio.Future[None] = self._loop.create_future()
+
+        def set_stored() -> None:
+            if not stored.done():
+                stored.set_result(None)
+
+        def go_on() -> None:
+            self._loop.call_soon_threadsafe(set_stored)
+
+        self._tell(_FIRST, Started(partition, run, go_on))
+        await self._waited_for(stored)
+
+    async def _waited_for(self, wait: Awaitable[A]) -> A:
+        """Waits for something that is given up when all is to stop."""
+        future = asyncio.ensure_future(wait)
+        if self._stopping:
+            future.cancel()
+        self._waits.add(future)
+        try:
+            return await future
+        finally:
+            self._waits.discard(future)
+
+    async def _audited(self, partition: str, run: LumeRun) -> None:
+        try:
+            audit = await asyncio.to_thread(self._audit, partition, run)
+        except Exception as error:  # noqa: BLE001 - told of this batch, the others go on
+            self._tell(_WHEN_THERE_IS_TIME, Ended(partition, run, error=error))
+        else:
+            self._tell(_WHEN_THERE_IS_TIME, Ended(partition, run, audit))
+
+    async def _cancel(self, client: AsyncLumeClient, partition: str, run: LumeRun) -> None:
+        try:
+            self._active[partition] = await asyncio.wait_for(client.cancel(run), _GRACE_SECONDS)
+        except (LumeError, asyncio.TimeoutError) as error:
+            _logger.warning("%s could not be cancelled, and may go on: %s", run.label, error)
+
+    def _tell(self, rank: int, news: News[T] | BaseException | None) -> None:
+        self._news.put(_Ranked(rank, next(self._number), news))
