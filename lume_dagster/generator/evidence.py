@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from rapidfuzz.fuzz import ratio
+from rapidfuzz.process import extractOne
 
 from lume_dagster.engine.pattern import PatternProblem, translate
 from lume_dagster.generator.names import HAN_SCRIPT, Name, NameWeights, compare_names, parse_name, stem, word_similarity, words
@@ -20,6 +22,11 @@ from lume_dagster.generator.vocabulary import STOPWORDS
 _MAX_COMPARED = 300
 _MAX_COMPARED_TEXT = 60
 _MAX_TERMS = 400
+_MAX_OPTIONS = 200
+_FEW = 30
+_MAX_RESOLVED = 25
+_WORTH_A_LOOK = 0.1
+_SHORT = 8
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
@@ -55,6 +62,11 @@ class Traits:
     limits: tuple[float | None, float | None] = (None, None)
     pattern: str | None = None
 
+    @property
+    def is_choice(self) -> bool:
+        """Whether a list says which values there are."""
+        return self.profile is None and bool(self.values)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -72,10 +84,12 @@ class Evidence:
         values: The values that both have, the rarer the more.
         terms: The words that both sides' values have.
         grams: How alike the letters of the values are.
+        resolved: How many of the source's texts are nearly one of the permitted or known ones.
         shapes: How alike the shapes of the values are; against it below 0.
         numbers: How alike the numbers are distributed; against it below 0.
         lengths: How alike the lengths are; against it below 0.
         distinct: How alike the shares of different values are; against it below 0.
+        choice: Whether a column of few texts meets a field of options; against it below 0.
         permitted: How many of the values the pattern and the limits permit; against it below 0.
     """
 
@@ -90,10 +104,12 @@ class Evidence:
     values: float = 0.0
     terms: float = 0.0
     grams: float = 0.0
+    resolved: float = 0.0
     shapes: float = 0.0
     numbers: float = 0.0
     lengths: float = 0.0
     distinct: float = 0.0
+    choice: float = 0.0
     permitted: float = 0.0
 
 
@@ -277,6 +293,7 @@ class Comparison:
     def __init__(self, sources: Sequence[Traits], targets: Sequence[Traits]) -> None:
         self._source_names = NameWeights(source.name for source in sources)
         self._target_names = NameWeights(target.name for target in targets)
+        self._has_options = any(target.is_choice for target in targets)
         both = (*sources, *targets)
         self._values = Rarity(column.values for column in both)
         self._terms = Rarity(column.terms for column in both)
@@ -288,7 +305,7 @@ class Comparison:
         if target.title is not None:
             titled = compare_names(source.name, target.title, self._source_names, self._target_names)
             named = max(named, titled, key=lambda one: (one.exact, one.common, one.contained))
-        values = terms = grams = shapes = numbers = lengths = distinct = 0.0
+        values = terms = grams = resolved = shapes = numbers = lengths = distinct = 0.0
         if source.values and target.values:
             values = max(
                 self._values.covered(source.values, target.values),
@@ -296,6 +313,8 @@ class Comparison:
             ) * self._values.shared(source.values, target.values)
             terms = self._terms.cosine(source.terms, target.terms)
             grams = self._grams.cosine(source.grams, target.grams)
+            if grams > _WORTH_A_LOOK or (grams and max(map(len, source.values)) <= _SHORT):
+                resolved = self._resolved(source, target)
         if source.profile and target.profile and source.values and target.values:
             shapes = 2 * _common(source.profile.shapes, target.profile.shapes) - 1
             lengths = _length_likeness(source.profile, target.profile)
@@ -313,12 +332,41 @@ class Comparison:
             values=values,
             terms=terms,
             grams=grams,
+            resolved=resolved,
             shapes=shapes,
             numbers=numbers,
             lengths=lengths,
             distinct=distinct,
+            choice=self._choice(source, target),
             permitted=permitted(source, target),
         )
+
+    def _choice(self, source: Traits, target: Traits) -> float:
+        """Few texts want a field of options, where the schema has such fields at all."""
+        if not self._has_options or source.profile is None or source.kind not in {*_TEXTUAL, Kind.BOOLEAN}:
+            return 0.0
+        few = source.profile.distinct <= _FEW and _distinctness(source.profile) < 0.5
+        return (1.0 if target.is_choice else -1.0) if few else 0.0
+
+    def _resolved(self, source: Traits, target: Traits) -> float:
+        """The share of the source's texts that are nearly one of the target's, the rarer the more."""
+        if source.kind not in _TEXTUAL or target.kind not in _TEXTUAL:
+            return 0.0
+        options = list(target.values)[:_MAX_OPTIONS]
+        total = found = 0.0
+        for text in list(source.values)[:_MAX_RESOLVED]:
+            weight = source.values[text]
+            total += weight
+            if text in target.values:
+                found += weight * self._values[text]
+                continue
+            best = extractOne(text, options, scorer=ratio, score_cutoff=70)
+            near = best[1] / 100 if best else 0.0
+            head = text.split(":")[0].split(" ")[0]
+            if head != text and len(head) > 1 and head in target.values:
+                near = max(near, 0.9)
+            found += weight * near * 0.9
+        return found / total if total else 0.0
 
     def _about(self, name: Name, about: Sequence[str]) -> float:
         if not about:

@@ -326,7 +326,9 @@ def compare_names(
             best = max(best, (trust * mean, trust * high, word_similarity(one[-1], other[-1])))
     common, contained, head = best
     if _is_acronym(left.joined, right.tokens) or _is_acronym(right.joined, left.tokens):
-        common, contained = max(common, 0.85), max(contained, 0.9)
+        # Two letters are the initials of many names in a wide schema.
+        sure = {2: 0.5, 3: 0.7}.get(min(len(left.joined), len(right.joined)), 0.85)
+        common, contained = max(common, sure), max(contained, sure)
     shared = set(left.groups) & set(right.groups)
     opposed = any(
         left.groups[group] != right.groups[group]

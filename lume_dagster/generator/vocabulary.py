@@ -554,7 +554,7 @@ title, headline, heading, caption, titel, titre, titulo, titolo
 gender, sex, geschlecht, sexe, genero, sexo
 birth date, birthdate, date of birth, birthday, born, dateofbirth, geburtsdatum, date de naissance, fecha de nacimiento, data di nascita
 death date, deathdate, date of death, died
-age, alter, edad, eta anagrafica
+age, alter, edad
 customer, client, buyer, kunde, cliente, klant, purchaser, consumer, patron
 vendor, supplier, seller, lieferant, fournisseur, proveedor, fornitore, merchant
 manufacturer, maker, producer, make, brand, marque, marca, hersteller, fabricant, fabricante
@@ -576,7 +576,7 @@ payment, paid, zahlung, paiement, pago, pagamento, remittance
 balance, saldo, outstanding
 salary, wage, pay, compensation, earnings, gehalt, salaire, salario, stipendio, income
 employee, staff, worker, personnel, mitarbeiter, employe, empleado, dipendente, associate
-manager, supervisor, boss, chief, vorgesetzter, lead
+manager, supervisor, boss, chief, vorgesetzter
 department, division, abteilung, departement, departamento, business unit
 job, position, role, occupation, profession, job title, designation, beruf, stelle, puesto
 hire, joining, start of employment, onboarding, joined
@@ -595,7 +595,7 @@ website, web page, webpage, homepage, web site, url, link, web address, hyperlin
 language, sprache, langue, idioma, lingua, locale
 description, details, beschreibung, descripcion, descrizione, summary, abstract
 comment, remark, note, notes, remarks, comments, bemerkung, annotation, memo, observations
-category, kind, type, class, genre, group, classification, kategorie, typ, categorie, categoria, tipo, art
+category, kind, type, class, genre, group, classification, kategorie, typ, categorie, categoria, tipo
 status, condition, stato, statut, estado actual
 flag, indicator
 identifier, id, key, kennung, identificador, code
@@ -603,12 +603,12 @@ number, nummer, numero, numer
 code, kurzel, codigo
 serial number, serial
 tail number, registration number, aircraft registration, tailnum
-date, datum, fecha, data, dato
+date, datum, fecha
 time, uhrzeit, heure, hora, ora, zeit
 timestamp, datetime, date time
 year, jahr, annee, ano, anno, jaar
 month, monat, mois, mes, mese, maand
-day, tag, jour, dia, giorno, dag
+day, jour, dia, giorno, dag
 week, woche, semaine, semana, settimana
 hour, stunde
 duration, elapsed time, length of time, dauer, duree
@@ -624,7 +624,7 @@ origin, from airport, source, start location
 destination, to airport, ziel, end location
 carrier, airline, operator
 aircraft, plane, airplane
-flight, flug, vol
+flight, flug
 trip, journey, travel, ride
 passenger, traveller, traveler
 vehicle, car, automobile, auto
@@ -658,7 +658,7 @@ account, konto, compte, cuenta
 bank account, iban, account number
 card number, credit card
 balance due, amount due, open amount
-patient, subject, case, participant
+patient, participant
 diagnosis, disease, condition diagnosed, illness
 doctor, physician, provider, practitioner, clinician
 hospital, clinic, facility
@@ -698,8 +698,7 @@ player, athlete
 game, match, fixture
 season, saison
 song, track
-artist, musician, performer, band
-album, record
+artist, musician, performer
 movie, film
 director, filmmaker
 actor, actress, cast
@@ -708,13 +707,13 @@ cuisine, food type
 store, shop, branch, outlet, filiale, magasin, tienda
 warehouse, depot
 project, undertaking
-task, ticket, issue, todo
+task, ticket, todo
 priority, urgency, importance
 assignee, assigned to, owner, responsible
 policy, contract, agreement
 premium, contribution
 claim, loss
-loan, credit, mortgage
+loan, mortgage
 interest, yield
 transaction, transfer, booking, posting
 income, revenue, turnover, sales, umsatz
@@ -726,8 +725,6 @@ reading, value, measurement value, measured value, wert, valeur
 unit, unit of measure, einheit
 channel, medium
 campaign, promotion
-page, site page
-session, visit session
 event, incident, occurrence
 message, text, content, body
 subject, topic, theme, betreff, tag
@@ -740,7 +737,7 @@ course, class course, lecture
 teacher, instructor, professor
 population, inhabitants, residents
 area, surface, surface area
-floor, storey, level
+floor, storey
 room, bedroom
 property, real estate, building
 species, organism
