@@ -24,7 +24,7 @@ _CASES = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=
 _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
     word for words in (*ABBREVIATIONS.values(), *OPPOSITES) for word in ([words] if isinstance(words, str) else words)
 }
-_FREQUENT_HEADS = frozenset({"num", "no", "nr", "id", "code", "cd", "name", "nm", "date", "dt", "time", "tm", "type"})
+_FREQUENT_HEADS = frozenset({"num", "no", "nr", "id", "code", "cd", "name", "nm", "date", "dt", "time", "tm", "type", "nummer", "datum"})
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ def _segments(word: str) -> tuple[str, ...]:
         return (word,)
     for cut in range(len(word) - 2, 2, -1):
         head, tail = word[:cut], word[cut:]
-        if (head in _KNOWN or stem(head) in _KNOWN) and (
+        # German puts an s between the two: Geburtsdatum.
+        if any(one in _KNOWN for one in (head, stem(head), head.removesuffix("s"))) and (
             tail in _FREQUENT_HEADS or (len(tail) > 3 and tail in _KNOWN)
         ):
             return (head, tail)
@@ -126,9 +127,9 @@ def _concepts(tokens: Sequence[str]) -> tuple[str, ...]:
     while start < len(long):
         for length in range(min(_LONGEST_PHRASE, len(long) - start), 0, -1):
             end = start + length
-            concept = CONCEPTS.get(tuple(long[start:end])) or CONCEPTS.get(tuple(stems[start:end]))
-            if concept:
-                found.append(concept)
+            concepts = CONCEPTS.get(tuple(long[start:end])) or CONCEPTS.get(tuple(stems[start:end]))
+            if concepts:
+                found.append(concepts[0])
                 start = end
                 break
         else:
@@ -174,12 +175,17 @@ def word_similarity(left: str, right: str) -> float:
         best = 0.93
     elif set(ABBREVIATIONS.get(short, ())) & set(ABBREVIATIONS.get(long, ())):
         best = 0.9
-    concept = CONCEPTS.get((stem(left),)) or CONCEPTS.get((left,))
-    if concept and concept == (CONCEPTS.get((stem(right),)) or CONCEPTS.get((right,))):
+    if _meanings(left) & _meanings(right):
         best = max(best, 0.88)
     if best:
         return best
     return max(best, _spelling(short, long))
+
+
+@lru_cache(maxsize=20_000)
+def _meanings(word: str) -> frozenset[str]:
+    phrase = tuple(word.split("_"))
+    return frozenset(CONCEPTS.get(phrase) or CONCEPTS.get((*phrase[:-1], stem(phrase[-1]))) or ())
 
 
 def _spelling(short: str, long: str) -> float:

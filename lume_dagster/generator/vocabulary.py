@@ -7,6 +7,24 @@ without accents, and a phrase has blanks between its words.
 from __future__ import annotations
 
 _ABBREVIATIONS = """
+acq acquisition
+al airline
+ap airport
+beguenstigt payee
+dia diastolic
+excl excluding
+insp inspection
+obs observation
+odo odometer
+pat patient
+prog program programme
+waehr currency
+waehrung currency
+kd customer
+kunden customer
+gebucht booked
+rechn invoice
+lief vendor delivery
 abs absolute
 acc account
 accel acceleration
@@ -528,8 +546,11 @@ sku stock keeping unit
 soh stock on hand
 sqft square feet
 ssn social security number
-std scheduled time departure
-sta scheduled time arrival
+ata actual arrival
+atd actual departure
+rh relative humidity
+std scheduled departure
+sta scheduled arrival
 tin tax identification number
 uom unit of measure
 upc universal product code
@@ -545,79 +566,79 @@ ytd year to date
 
 # Each line: what means the same, separated by commas; a phrase counts as one word.
 _SYNONYMS = """
-first name, firstname, given name, givenname, forename, christian name, vorname, prenom, nombre de pila, voornaam, primeiro nome
-last name, lastname, surname, family name, familyname, nachname, familienname, nom de famille, apellido, apellidos, cognome, achternaam, sobrenome
+first name, firstname, given name, givenname, forename, christian name, vorname, prenom, nombre de pila, voornaam, primeiro nome, first, pat first, vorn
+last name, lastname, surname, family name, familyname, nachname, familienname, nom de famille, apellido, apellidos, cognome, achternaam, sobrenome, last, nachn, name last, zuname
 middle name, middlename, middle initial, second name
-full name, fullname, complete name, display name, vollstandiger name, nom complet, nombre completo
+full name, fullname, complete name, display name, vollstandiger name, nom complet, nombre completo, vor und zuname
 name, label, naam, nom, nombre, nome, bezeichnung
-title, headline, heading, caption, titel, titre, titulo, titolo
+title, headline, heading, caption, titel, titre, titulo, titolo, subject, betreff, asunto, objet
 gender, sex, geschlecht, sexe, genero, sexo
-birth date, birthdate, date of birth, birthday, born, dateofbirth, geburtsdatum, date de naissance, fecha de nacimiento, data di nascita
+birth date, birthdate, date of birth, birthday, born, dateofbirth, geburtsdatum, date de naissance, fecha de nacimiento, data di nascita, geboren, geb datum, fecha nacimiento, gebdat, gebdatum
 death date, deathdate, date of death, died
 age, alter, edad
-customer, client, buyer, kunde, cliente, klant, purchaser, consumer, patron
-vendor, supplier, seller, lieferant, fournisseur, proveedor, fornitore, merchant
-manufacturer, maker, producer, make, brand, marque, marca, hersteller, fabricant, fabricante
+customer, client, buyer, kunde, cliente, klant, purchaser, consumer, patron, debitor, abonnent, guest, kundin, besteller, client account
+vendor, supplier, seller, lieferant, fournisseur, proveedor, fornitore, merchant, kreditor, zulieferer, leverancier, provider
+manufacturer, maker, producer, make, brand, marque, marca, hersteller, fabricant, fabricante, fabrikant, producteur, brand name, oem
 product, item, article, goods, merchandise, produkt, artikel, produit, producto, prodotto
-price, cost, preis, prix, precio, prezzo, prijs, preco
+price, cost, preis, prix, precio, prezzo, prijs, preco, preis, price per
 unit price, item price, price each, price per unit, price per item, stuckpreis, einzelpreis
 rate, ratio
 fee, charge
-amount, sum, betrag, montant, monto, importe, importo, bedrag, valor
+amount, sum, betrag, montant, monto, importe, importo, bedrag, valor, umsatz, summe, total amount, valore
 total, overall, gesamt, gesamtbetrag, grand total
-tax, vat, mwst, tva, iva, duty
-discount, rebate, rabatt, remise, descuento, reduction
-quantity, count, number of, menge, anzahl, quantite, cantidad, quantita, aantal, units, pieces
-stock, inventory, on hand, in stock, lagerbestand, warehouse stock
+tax, vat, mwst, tva, iva, duty, umsatzsteuer, ust, steuer, tva amount, sales tax, impuesto
+discount, rebate, rabatt, remise, descuento, reduction, nachlass, skonto
+quantity, count, number of, menge, anzahl, quantite, cantidad, quantita, aantal, units, pieces, qte, cantidade, stuck, stuckzahl, qty ordered, pcs
+stock, inventory, on hand, in stock, lagerbestand, warehouse stock, bestand, lagermenge, existencias, quantity on hand, qoh, available quantity, lager
 currency, wahrung, devise, moneda, valuta
-invoice, bill, rechnung, facture, factura, fattura, factuur
-order, purchase, bestellung, commande, pedido, ordine, auftrag
-payment, paid, zahlung, paiement, pago, pagamento, remittance
+invoice, bill, rechnung, facture, factura, fattura, factuur, rechnungs, fra
+order, purchase, bestellung, commande, pedido, ordine, auftrag, auftragsnummer, ordre
+payment, paid, zahlung, paiement, pago, pagamento, remittance, zahlungseingang
 balance, saldo, outstanding
-salary, wage, pay, compensation, earnings, gehalt, salaire, salario, stipendio, income
+salary, wage, pay, compensation, earnings, gehalt, salaire, salario, stipendio, income, lohn, vergutung, remuneration, pay rate
 employee, staff, worker, personnel, mitarbeiter, employe, empleado, dipendente, associate
-manager, supervisor, boss, chief, vorgesetzter
-department, division, abteilung, departement, departamento, business unit
-job, position, role, occupation, profession, job title, designation, beruf, stelle, puesto
-hire, joining, start of employment, onboarding, joined
-termination, leaving, exit
+manager, supervisor, boss, chief, vorgesetzter, superior, line manager, vorgesetzte, reports to
+department, division, abteilung, departement, departamento, business unit, bereich, team name, org unit, departamento, cost center department, abt
+job, position, role, occupation, profession, job title, designation, beruf, stelle, puesto, tatigkeit, puesto, cargo, function title
+hire, joining, start of employment, onboarding, joined, eintritt, employed since, entry date, joining date
+termination, leaving, exit, austritt, exit date
 company, organization, organisation, firm, business, employer, unternehmen, firma, entreprise, empresa, azienda, corporation, enterprise, institution
-address, street address, street, anschrift, adresse, strasse, direccion, indirizzo, rue, calle, via
+address, street address, street, anschrift, adresse, strasse, direccion, indirizzo, rue, calle, via, anschrift strasse, direction postale, domicilio, endereco, straat, str nr
 address line 2, apartment, suite, unit number
-city, town, municipality, stadt, ort, ville, ciudad, citta, cidade, stad, locality
+city, town, municipality, stadt, ort, ville, ciudad, citta, cidade, stad, locality, wohnort, plaats, localidad, poblacion, comune, gemeinde, settlement
 state, province, region, bundesland, provincia, estado, county
-zip, zip code, zipcode, postal code, postalcode, postcode, post code, plz, postleitzahl, code postal, codigo postal, cap
-country, nation, land, pays, pais, paese, nationality
-phone, telephone, phone number, telephone number, telefon, telefono, telefoon, contact number
-mobile, cell, cellphone, mobile phone, handy, cell phone
-email, e mail, mail, email address, e mail address, correo, courriel
+zip, zip code, zipcode, postal code, postalcode, postcode, post code, plz, postleitzahl, code postal, codigo postal, cap, plz ort, cep, zip postal code, cpostal
+country, nation, land, pays, pais, paese, nationality, citizenship, staat, herkunftsland, country of origin, landcode
+phone, telephone, phone number, telephone number, telefon, telefono, telefoon, contact number, rufnummer, telephone fixe, tel nr, fon, landline
+mobile, cell, cellphone, mobile phone, handy, cell phone, mobil, gsm, portable, movil, handynummer
+email, e mail, mail, email address, e mail address, correo, courriel, mailadresse, requester email
 website, web page, webpage, homepage, web site, url, link, web address, hyperlink, uri, href
 language, sprache, langue, idioma, lingua, locale
-description, details, beschreibung, descripcion, descrizione, summary, abstract
-comment, remark, note, notes, remarks, comments, bemerkung, annotation, memo, observations
-category, kind, type, class, genre, group, classification, kategorie, typ, categorie, categoria, tipo
-status, condition, stato, statut, estado actual
+description, details, beschreibung, descripcion, descrizione, summary, abstract, bezeichnung, beschreibung, libelle, omschrijving, descricao, designacion
+comment, remark, note, notes, remarks, comments, bemerkung, annotation, memo, observations, bemerkungen, anmerkung, notiz, observaciones, commentaire, rmk, hinweis
+category, kind, type, class, genre, group, classification, kategorie, typ, categorie, categoria, tipo, warengruppe, product group, gruppe, kategoria, rubrik, segment, family group
+status, condition, stato, statut, estado actual, zustand, stand, state of processing, phase
 flag, indicator
-identifier, id, key, kennung, identificador, code
+identifier, id, key, kennung, identificador, code, schlussel, ident, uid, guid, uuid, kennzahl, ref id
 number, nummer, numero, numer
 code, kurzel, codigo
 serial number, serial
 tail number, registration number, aircraft registration, tailnum
-date, datum, fecha
+date, datum, fecha, tag, fch, dte
 time, uhrzeit, heure, hora, ora, zeit
 timestamp, datetime, date time
 year, jahr, annee, ano, anno, jaar
 month, monat, mois, mes, mese, maand
 day, jour, dia, giorno, dag
 week, woche, semaine, semana, settimana
-hour, stunde
+hour, stunde, uhr
 duration, elapsed time, length of time, dauer, duree
-start, begin, beginning, from, commence, onset, since, opening, effective
-end, finish, until, through, stop, expiry, expiration, expires, completion, termination
-created, creation, inserted, added, entered, recorded, registered, creation time
-updated, modified, changed, last modified, last update
-delivery, shipping, shipment, lieferung, livraison, dispatch, envio, shipped, delivered
-due, payable by, fallig
+start, begin, beginning, from, commence, onset, since, opening, effective, opened, started, beginn, debut, inicio, inizio, anfang
+end, finish, until, through, stop, expiry, expiration, expires, completion, termination, closed, resolved, finished, completed, ended, beendet, ende
+created, creation, inserted, added, entered, recorded, registered, creation time, angelegt, erstellt, anlage, anlagedatum, opened, submitted, creado, cree
+updated, modified, changed, last modified, last update, geandert, last change, aktualisiert, modificado
+delivery, shipping, shipment, lieferung, livraison, dispatch, envio, shipped, delivered, liefer, versand, freight, ship, shp
+due, payable by, fallig, falligkeit, faellig, pay by, payable, due by, pay until, zahlbar bis
 departure, depart, leaving, takeoff, abflug
 arrival, arrive, landing, ankunft
 origin, from airport, source, start location
@@ -626,17 +647,17 @@ carrier, airline, operator
 aircraft, plane, airplane
 flight, flug
 trip, journey, travel, ride
-passenger, traveller, traveler
-vehicle, car, automobile, auto
-license plate, plate number, kennzeichen
+passenger, traveller, traveler, pax, passengers
+vehicle, car, automobile, auto, fahrzeug, vehiculo, voiture
+license plate, plate number, kennzeichen, reg plate, registration plate, plate, nummernschild, matricula, immatriculation
 latitude, breitengrad
 longitude, langengrad
 elevation, altitude
 location, place, site, venue, locale
-wind, breeze
-temperature, temperatur
-precipitation, rainfall, rain
-author, writer, creator, autor, auteur, autore, composer
+wind, breeze, windgeschwindigkeit
+temperature, temperatur, air temperature, temp air
+precipitation, rainfall, rain, niederschlag, rain amount
+author, writer, creator, autor, auteur, autore, composer, reporter, requester, submitted by, created by
 publisher, verlag, editorial, publishing house
 journal, magazine, periodical
 publication date, published, release date, released, publish date, publishing date, post date, issue date, date published
@@ -708,8 +729,8 @@ store, shop, branch, outlet, filiale, magasin, tienda
 warehouse, depot
 project, undertaking
 task, ticket, todo
-priority, urgency, importance
-assignee, assigned to, owner, responsible
+priority, urgency, importance, severity, dringlichkeit
+assignee, assigned to, owner, responsible, handler, agent, zustandig, in charge, bearbeiter
 policy, contract, agreement
 premium, contribution
 claim, loss
@@ -732,15 +753,49 @@ file, document, attachment
 version, revision, release
 source, origin system
 school, university, college
-student, pupil, learner
+student, pupil, learner, matriculation, matric, etudiant, alumno, schuler
 course, class course, lecture
-teacher, instructor, professor
+teacher, instructor, professor, advisor, adviser, supervisor, tutor
 population, inhabitants, residents
 area, surface, surface area
 floor, storey
 room, bedroom
 property, real estate, building
 species, organism
+reorder point, reorder level, minimum stock, meldebestand, mindestbestand, safety stock
+purchase price, cost price, unit cost, einkaufspreis, acquisition cost, buying price, prix d achat, wholesale price
+sales price, list price, retail price, verkaufspreis, selling price, listenpreis, prix de vente, catalogue price
+barcode, ean, upc, gtin, ean code, bar code, ean number
+sku, article number, item number, stock keeping unit, product number, artikelnummer, artikelnr, material number, product code, item code
+vin, chassis number, vehicle identification number, fahrgestellnummer, frame number
+mileage, odometer, kilometrage, kilometer stand, distance driven
+booking date, buchungstag, buchungsdatum, posting date, entry date, date operation
+value date, wertstellung, valuta date, date de valeur, wertstellungsdatum
+remittance information, verwendungszweck, payment reference, purpose of payment, libelle operation, concepto, usage text
+payer, debtor, auftraggeber, ordering party, remitter
+payee, creditor, beguenstigter, begunstigter, empfanger, empfaenger, beneficiary, recipient
+medical record number, mrn, medical record, chart number
+net amount, nettobetrag, netto, amount excluding tax, amount excl vat, amount excl tax, montant ht, subtotal net, net total, netto betrag, excl vat
+gross amount, bruttobetrag, brutto, amount including tax, amount incl vat, amount incl tax, montant ttc, gross total, total amount due, incl vat
+subtotal, line total, extended price, line amount, position total
+purchase order, po, po number, purchase order number, po ref, bestellnummer
+employee number, empno, personnel number, personalnummer, staff number, matricule, employee id, emp no, emp id
+customer number, customer id, kundennummer, kdnr, kunden nr, cust no, cust id, client number, client id, numero client, customer account
+invoice number, rechnungsnummer, inv no, invoice no, numero facture, invoice id
+order number, order id, bestellnr, auftragsnr, numero commande
+semester, term, academic term
+grade point average, gpa, notenschnitt, average grade
+credit points, ects, credits, credits earned
+observation time, measured at, measurement time, obs time, observed at, reading time, messzeit, zeitpunkt
+pressure, air pressure, luftdruck, barometer
+humidity, relative humidity, rh, luftfeuchtigkeit
+inspection, check up, audit, prufung
+shipping cost, freight, freight cost, versandkosten, porto, postage, delivery fee, shipping fee, frais de port
+registered office, headquarters
+marketing channel, utm source
+insurance, versicherung, assurance, seguro
+street number, house number, hausnummer, hausnr
+attending physician, attending doctor, treating physician, behandelnder arzt
 gene, locus
 """
 
@@ -995,12 +1050,15 @@ def _abbreviations() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _phrases(text: str) -> dict[tuple[str, ...], str]:
-    found: dict[tuple[str, ...], str] = {}
+def _phrases(text: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for line in text.strip().splitlines():
         words = [word.strip() for word in line.split(",")]
+        concept = words[0].replace(" ", "_")
         for word in words:
-            found.setdefault(tuple(word.split()), words[0].replace(" ", "_"))
+            phrase = tuple(word.split())
+            if concept not in found.get(phrase, ()):
+                found[phrase] = (*found.get(phrase, ()), concept)
     return found
 
 
@@ -1020,8 +1078,8 @@ ACRONYMS: dict[str, tuple[tuple[str, ...], ...]] = {}
 for _short, _long in _pairs(_ACRONYMS):
     ACRONYMS[_short] = (*ACRONYMS.get(_short, ()), tuple(_long.split()))
 
-CONCEPTS: dict[tuple[str, ...], str] = _phrases(_SYNONYMS)
-"""A word or phrase, and the first word or phrase of those that mean the same."""
+CONCEPTS: dict[tuple[str, ...], tuple[str, ...]] = _phrases(_SYNONYMS)
+"""A word or phrase, and what it may mean, by the first word or phrase of each line that it stands in."""
 
 HAN: dict[str, tuple[str, ...]] = {word: tuple(meaning.split()) for word, meaning in _pairs(_HAN)}
 """A word in Han script, and what it means in English."""
