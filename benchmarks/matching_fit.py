@@ -4,7 +4,7 @@
 
 Two stages. The weights: for each source column and each field that has a true partner, the chance that it wins against
 the others (a conditional logit), and how well one line tells true pairs from others (a logit); no weight may change its
-sign. The calibrations: for each regime, a logit over a pair's score and its leads over the competing pairs. Each set
+sign, and a figure that no pair has counts 1. The calibrations: for each regime, a logit over a pair's score and its leads over the competing pairs. Each set
 counts the same, however many pairs it has. Needs numpy.
 """
 
@@ -27,6 +27,7 @@ _STEPS, _RATE = 500, 0.05
 _SHRINK = 0.02
 _JOINT = 0.15
 _CANDIDATES = 3
+_HOLD = 0.3
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def compare(case: Case) -> Compared:
         ]
     )
     truth = np.array(
-        [[(source.name.text, target.name.text) in case.truth for target in matching.targets] for source in matching.sources]
+        [
+            [(source.name.text, target.name.text) in case.truth for target in matching.targets]
+            for source in matching.sources
+        ]
     )
     regimes = [[regime(source, target) for target in matching.targets] for source in matching.sources]
     return Compared(case, figures, truth, regimes)
@@ -80,13 +84,22 @@ def fit_weights(compared: Sequence[Compared]) -> Array:
                 right = right / np.maximum(right.sum(axis=axis, keepdims=True), 1e-12)
                 error = (chances - right) * decided / decided.sum()
                 slope[:-1] += 0.5 * share * np.einsum("ij,ijk->k", error, one.figures)
-            error = (1 / (1 + np.exp(-(scores + values[-1]))) - one.truth) / one.truth.sum()
+            error = (1 / (1 + np.exp(-(scores + values[-1]))) - one.truth) * ~unjudged(one) / one.truth.sum()
             slope[:-1] += _JOINT * share * np.einsum("ij,ijk->k", error, one.figures)
             slope[-1] += _JOINT * share * error.sum()
         first, second = 0.9 * first + 0.1 * slope, 0.99 * second + 0.01 * slope**2
         values = values - _RATE * first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.99**step)) + 1e-8)
         values[:-1] = np.where(values[:-1] * signs > 0, values[:-1], 0.0)
-    return values[:-1]
+    seen = np.array(
+        [any(one.figures[:, :, place].any() for one in compared) for place in range(len(FIGURES))]
+    )
+    return np.where(seen, values[:-1], signs)
+
+
+def unjudged(compared: Compared) -> Array:
+    """Pairs of one name that the truth does not have, though it has neither column: it is not whole there."""
+    alone = ~compared.truth.any(axis=1, keepdims=True) & ~compared.truth.any(axis=0, keepdims=True)
+    return alone & (compared.figures[:, :, FIGURES.index("same_name")] > 0)
 
 
 def fit_calibration(compared: Sequence[Compared], weights: Array, wanted: Regime) -> Calibration:
@@ -102,19 +115,32 @@ def fit_calibration(compared: Sequence[Compared], weights: Array, wanted: Regime
         chosen = (np.minimum(rank_column, rank_field) < _CANDIDATES) & np.array(
             [[found is wanted for found in line] for line in one.regimes]
         )
+        chosen &= ~unjudged(one)
         if not chosen.any():
             continue
-        lines.append(np.stack([np.ones(chosen.sum()), scores[chosen], by_column[chosen], by_field[chosen]], axis=1))
+        lines.append(
+            np.stack([np.ones(chosen.sum()), scores[chosen], by_column[chosen], by_field[chosen]], axis=1)
+        )
         truths.append(one.truth[chosen])
         importance.append(np.full(chosen.sum(), share / one.truth.sum()))
     figures, truth = np.concatenate(lines), np.concatenate(truths)
     counts = np.concatenate(importance)
-    values = np.array([-8.0, 1.0, 0.5, 0.5])
-    for _ in range(100):
+    prior = np.array([-6.0, 0.8, 0.5, 0.5])
+    hold = _HOLD * np.array([0.01, 1.0, 1.0, 1.0])
+
+    def loss(values: Array) -> float:
+        odds = figures @ values
+        return float(counts @ (np.logaddexp(0, odds) - truth * odds) + 0.5 * hold @ (values - prior) ** 2)
+
+    values = prior
+    for _ in range(60):
         chances = 1 / (1 + np.exp(-figures @ values))
-        slope = figures.T @ (counts * (chances - truth)) + 0.003 * values * [0, 1, 1, 1]
-        bend = (figures * (counts * chances * (1 - chances))[:, None]).T @ figures + 0.003 * np.eye(4)
-        values = values - np.clip(np.linalg.solve(bend, slope), -1, 1)
+        slope = figures.T @ (counts * (chances - truth)) + hold * (values - prior)
+        bend = (figures * (counts * chances * (1 - chances))[:, None]).T @ figures + np.diag(hold)
+        step, length = np.linalg.solve(bend, slope), 1.0
+        while length > 1e-4 and loss(values - length * step) > loss(values):
+            length /= 2
+        values = values - length * step
     return Calibration(*(round(float(value), 3) for value in values))
 
 
@@ -127,7 +153,9 @@ def fit(compared: Sequence[Compared]) -> tuple[dict[str, float], dict[Regime, Ca
 
 def main() -> None:
     """Print what goes into scoring.py."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sets", type=Path, help="the folder of the benchmark sets")
     parser.add_argument("--without", choices=SETS, help="a set that is not used")
     options = parser.parse_args()

@@ -19,8 +19,12 @@ _FIRST = "Ada Ben Clara Dmitri Elena Farid Grace Hugo Ines Jamal Kira Liam Mona 
 _LAST = "Abbott Becker Costa Duval Eriksen Fontaine Garcia Haddad Ito Jansen Keller Lopez Meyer Novak Okafor Petrov Rossi Silva Tanaka Weber".split()
 _CITIES = "Berlin Lyon Madrid Turin Boston Austin Leeds Porto Ghent Oslo Graz Cork".split()
 _STREETS = "Oak Street;Main Road;Hill Lane;Lindenweg;Rue du Port;Elm Avenue;Market Square;Via Roma".split(";")
-_WORDS = "steel cable filter pump valve sensor bracket panel hinge gasket motor relay switch lamp cover".split()
-_COMPANIES = "Nordwind Logistics;Acme Tools;Blue Harbour Ltd;Kestrel Foods;Orbis GmbH;Sunline SA;Tessera Labs;Verdant Inc".split(";")
+_WORDS = (
+    "steel cable filter pump valve sensor bracket panel hinge gasket motor relay switch lamp cover".split()
+)
+_COMPANIES = "Nordwind Logistics;Acme Tools;Blue Harbour Ltd;Kestrel Foods;Orbis GmbH;Sunline SA;Tessera Labs;Verdant Inc".split(
+    ";"
+)
 _COUNTRIES = "DE FR ES IT US GB PT BE NO AT".split()
 
 
@@ -128,7 +132,9 @@ def _pair(name: str, target: str, source: str) -> MadePair:
     properties: dict[str, Any] = {}
     for line in target.strip().splitlines():
         field, kind, description = line.split(None, 2)
-        schema: dict[str, Any] = dict(_TYPES[kind]) if kind in _TYPES else {"type": "string", "enum": kind.split("|")}
+        schema: dict[str, Any] = (
+            dict(_TYPES[kind]) if kind in _TYPES else {"type": "string", "enum": kind.split("|")}
+        )
         if description != "-":
             schema["description"] = description
         properties[field] = schema

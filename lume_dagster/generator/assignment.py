@@ -26,7 +26,8 @@ def assign(gains: Mapping[int, Mapping[int, float]]) -> dict[int, int]:
         for row, columns in gains.items()
     }
     candidates = {
-        row: {column: gain for column, gain in columns.items() if gain > 0} for row, columns in candidates.items()
+        row: {column: gain for column, gain in columns.items() if gain > 0}
+        for row, columns in candidates.items()
     }
     found: dict[int, int] = {}
     for rows in _components(candidates):
@@ -59,7 +60,9 @@ def _components(candidates: Mapping[int, Mapping[int, float]]) -> list[list[int]
 
 
 def _greedy(candidates: Mapping[int, Mapping[int, float]]) -> dict[int, int]:
-    pairs = sorted((-gain, row, column) for row, columns in candidates.items() for column, gain in columns.items())
+    pairs = sorted(
+        (-gain, row, column) for row, columns in candidates.items() for column, gain in columns.items()
+    )
     found: dict[int, int] = {}
     taken: set[int] = set()
     for _, row, column in pairs:

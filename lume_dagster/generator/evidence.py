@@ -15,7 +15,16 @@ from rapidfuzz.fuzz import ratio
 from rapidfuzz.process import extractOne
 
 from lume_dagster.engine.pattern import PatternProblem, translate
-from lume_dagster.generator.names import HAN_SCRIPT, Name, NameWeights, compare_names, parse_name, stem, word_similarity, words
+from lume_dagster.generator.names import (
+    HAN_SCRIPT,
+    Name,
+    NameWeights,
+    compare_names,
+    parse_name,
+    stem,
+    word_similarity,
+    words,
+)
 from lume_dagster.generator.profile import PLACEHOLDERS, ColumnProfile, Kind, profile_column
 from lume_dagster.generator.vocabulary import STOPWORDS
 
@@ -23,7 +32,6 @@ _MAX_COMPARED = 300
 _MAX_COMPARED_TEXT = 60
 _MAX_TERMS = 400
 _MAX_OPTIONS = 200
-_FEW = 30
 _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
 _SHORT = 8
@@ -85,11 +93,9 @@ class Evidence:
         terms: The words that both sides' values have.
         grams: How alike the letters of the values are.
         resolved: How many of the source's texts are nearly one of the permitted or known ones.
-        shapes: How alike the shapes of the values are; against it below 0.
         numbers: How alike the numbers are distributed; against it below 0.
         lengths: How alike the lengths are; against it below 0.
         distinct: How alike the shares of different values are; against it below 0.
-        choice: Whether a column of few texts meets a field of options; against it below 0.
         permitted: How many of the values the pattern and the limits permit; against it below 0.
     """
 
@@ -105,11 +111,9 @@ class Evidence:
     terms: float = 0.0
     grams: float = 0.0
     resolved: float = 0.0
-    shapes: float = 0.0
     numbers: float = 0.0
     lengths: float = 0.0
     distinct: float = 0.0
-    choice: float = 0.0
     permitted: float = 0.0
 
 
@@ -154,7 +158,9 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         schema: Its JSON Schema.
         sample: Values in the wanted form, if there are any.
     """
-    options = [str(value) for value in (*schema.get("enum", ()), *schema.get("examples", ())) if value is not None]
+    options = [
+        str(value) for value in (*schema.get("enum", ()), *schema.get("examples", ())) if value is not None
+    ]
     if "const" in schema:
         options.append(str(schema["const"]))
     if sample is not None and sample.kind is Kind.EMPTY:
@@ -266,7 +272,9 @@ class Rarity:
     def covered(self, left: Mapping[str, float], right: Mapping[str, float]) -> float:
         """The share of the left column that stands in the right one too."""
         total = sum(share * self[text] for text, share in left.items())
-        return sum(share * self[text] for text, share in left.items() if text in right) / total if total else 0.0
+        return (
+            sum(share * self[text] for text, share in left.items() if text in right) / total if total else 0.0
+        )
 
     def shared(self, left: Mapping[str, float], right: Mapping[str, float]) -> float:
         """How rare the values are, on the average, that both have."""
@@ -293,7 +301,6 @@ class Comparison:
     def __init__(self, sources: Sequence[Traits], targets: Sequence[Traits]) -> None:
         self._source_names = NameWeights(source.name for source in sources)
         self._target_names = NameWeights(target.name for target in targets)
-        self._has_options = any(target.is_choice for target in targets)
         both = (*sources, *targets)
         self._values = Rarity(column.values for column in both)
         self._terms = Rarity(column.terms for column in both)
@@ -305,7 +312,7 @@ class Comparison:
         if target.title is not None:
             titled = compare_names(source.name, target.title, self._source_names, self._target_names)
             named = max(named, titled, key=lambda one: (one.exact, one.common, one.contained))
-        values = terms = grams = resolved = shapes = numbers = lengths = distinct = 0.0
+        values = terms = grams = resolved = numbers = lengths = distinct = 0.0
         if source.values and target.values:
             values = max(
                 self._values.covered(source.values, target.values),
@@ -316,7 +323,6 @@ class Comparison:
             if grams > _WORTH_A_LOOK or (grams and max(map(len, source.values)) <= _SHORT):
                 resolved = self._resolved(source, target)
         if source.profile and target.profile and source.values and target.values:
-            shapes = 2 * _common(source.profile.shapes, target.profile.shapes) - 1
             lengths = _length_likeness(source.profile, target.profile)
             distinct = 1 - 3 * abs(_distinctness(source.profile) - _distinctness(target.profile))
             numbers = number_likeness(source.profile.quantiles, target.profile.quantiles)
@@ -328,25 +334,16 @@ class Comparison:
             same_name=float(named.exact),
             opposed=float(named.opposed),
             about=self._about(source.name, target.about),
-            kind=kind_fit(source.kind, target.kind),
+            kind=1.0 if _is_yes_or_no(source, target) else kind_fit(source.kind, target.kind),
             values=values,
             terms=terms,
             grams=grams,
             resolved=resolved,
-            shapes=shapes,
             numbers=numbers,
             lengths=lengths,
             distinct=distinct,
-            choice=self._choice(source, target),
             permitted=permitted(source, target),
         )
-
-    def _choice(self, source: Traits, target: Traits) -> float:
-        """Few texts want a field of options, where the schema has such fields at all."""
-        if not self._has_options or source.profile is None or source.kind not in {*_TEXTUAL, Kind.BOOLEAN}:
-            return 0.0
-        few = source.profile.distinct <= _FEW and _distinctness(source.profile) < 0.5
-        return (1.0 if target.is_choice else -1.0) if few else 0.0
 
     def _resolved(self, source: Traits, target: Traits) -> float:
         """The share of the source's texts that are nearly one of the target's, the rarer the more."""
@@ -376,7 +373,8 @@ class Comparison:
             tokens = [part for token in reading for part in token.split("_")]
             total = sum(self._source_names[token] for token in tokens)
             said = sum(
-                self._source_names[token] * max(word_similarity(token, word) for word in about) for token in tokens
+                self._source_names[token] * max(word_similarity(token, word) for word in about)
+                for token in tokens
             )
             best = max(best, said / total if total else 0.0)
         return best
@@ -403,9 +401,14 @@ def kind_fit(source: Kind | None, target: Kind | None) -> float:
     return -0.5
 
 
-def _common(left: Iterable[tuple[str, float]], right: Iterable[tuple[str, float]]) -> float:
-    other = dict(right)
-    return sum(min(share, other.get(text, 0.0)) for text, share in left)
+_TRUTHS = {"yes", "no", "true", "false", "y", "n", "0", "1", "0.0", "1.0"}
+
+
+def _is_yes_or_no(source: Traits, target: Traits) -> bool:
+    """Whether one is told in two words or as 0 and 1, and the other may be so, too."""
+    if len(source.values) != 2 or not source.values.keys() <= _TRUTHS:
+        return False
+    return target.kind is Kind.BOOLEAN or {"yes", "no"} <= target.values.keys()
 
 
 def _length_likeness(left: ColumnProfile, right: ColumnProfile) -> float:
@@ -435,7 +438,9 @@ def permitted(source: Traits, target: Traits) -> float:
     low, high = target.limits
     if source.profile is not None and source.profile.quantiles and (low is not None or high is not None):
         numbers = source.profile.quantiles
-        inside = sum((low is None or number >= low) and (high is None or number <= high) for number in numbers)
+        inside = sum(
+            (low is None or number >= low) and (high is None or number <= high) for number in numbers
+        )
         shares.append(2 * inside / len(numbers) - 1)
     if source.profile is not None and source.values and target.pattern is not None:
         texts = [value for value, _ in source.profile.values[:100]]
@@ -444,4 +449,13 @@ def permitted(source: Traits, target: Traits) -> float:
     return min(shares, default=0.0)
 
 
-__all__ = ["FIGURES", "HAN_SCRIPT", "Comparison", "Evidence", "Traits", "field_kind", "field_traits", "source_traits"]
+__all__ = [
+    "FIGURES",
+    "HAN_SCRIPT",
+    "Comparison",
+    "Evidence",
+    "Traits",
+    "field_kind",
+    "field_traits",
+    "source_traits",
+]

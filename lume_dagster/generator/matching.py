@@ -162,7 +162,9 @@ def _candidates(sources: Sequence[Traits], targets: Sequence[Traits]) -> list[Se
     spelled = [source.name.joined for source in sources]
     by_word: dict[str, list[int]] = {}
     for place, source in enumerate(sources):
-        for word in {word for reading in source.name.readings for word in reading} | set(list(source.values)[:20]):
+        for word in {word for reading in source.name.readings for word in reading} | set(
+            list(source.values)[:20]
+        ):
             by_word.setdefault(word, []).append(place)
     found = []
     for target in targets:

@@ -22,9 +22,29 @@ _LONGEST_HAN = max(map(len, HAN))
 _PIECES = re.compile(r"[㐀-鿿豈-﫿]+|[^\W\d_]+|[0-9]+")
 _CASES = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])")
 _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
-    word for words in (*ABBREVIATIONS.values(), *OPPOSITES) for word in ([words] if isinstance(words, str) else words)
+    word
+    for words in (*ABBREVIATIONS.values(), *OPPOSITES)
+    for word in ([words] if isinstance(words, str) else words)
 }
-_FREQUENT_HEADS = frozenset({"num", "no", "nr", "id", "code", "cd", "name", "nm", "date", "dt", "time", "tm", "type", "nummer", "datum"})
+_FREQUENT_HEADS = frozenset(
+    {
+        "num",
+        "no",
+        "nr",
+        "id",
+        "code",
+        "cd",
+        "name",
+        "nm",
+        "date",
+        "dt",
+        "time",
+        "tm",
+        "type",
+        "nummer",
+        "datum",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -256,7 +276,9 @@ class NameWeights:
         parsed = list(names)
         self._count = len(parsed)
         self._columns = Counter(
-            word for name in parsed for word in {stem(token) for reading in name.readings for token in reading}
+            word
+            for name in parsed
+            for word in {stem(token) for reading in name.readings for token in reading}
         )
         self._weights: dict[str, float] = {}
 
@@ -342,7 +364,9 @@ def compare_names(
         and right.groups[group] not in _all_words(left)
         for group in shared
     )
-    return NameEvidence(common, contained, _letters(left.joined, right.joined), head, exact=False, opposed=opposed)
+    return NameEvidence(
+        common, contained, _letters(left.joined, right.joined), head, exact=False, opposed=opposed
+    )
 
 
 @lru_cache(maxsize=20_000)

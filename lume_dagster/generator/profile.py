@@ -80,7 +80,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             rf"|{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}})\s*$",
         ),
         (Kind.TIME, rf"^\s*{_CLOCK}\s*$"),
-        (Kind.QUANTITY, r"^[^0-9]{0,12}[0-9][0-9,.' ]*[^0-9]{0,12}$"),
+        (Kind.QUANTITY, r"^(?:[^0-9A-Za-z]{0,6}|[A-Za-z]{1,4}\.? )[+-]?[0-9][0-9,.' ]*[^0-9]{0,12}$"),
         (Kind.CODE, r"^\s*(?=\S*[0-9])[A-Z0-9][A-Z0-9./_:-]*\s*$"),
     )
 )
@@ -88,7 +88,26 @@ _ENOUGH = 0.85
 _MEASURABLE = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY, Kind.TEXT, Kind.CODE, Kind.BOOLEAN})
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?\.?[0-9]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 PLACEHOLDERS = frozenset(
-    {"", "-", "--", "－", "—", ".", "?", "na", "n/a", "n.a.", "nan", "nat", "none", "null", "nil", "#n/a", "(null)", "\\n"}
+    {
+        "",
+        "-",
+        "--",
+        "－",
+        "—",
+        ".",
+        "?",
+        "na",
+        "n/a",
+        "n.a.",
+        "nan",
+        "nat",
+        "none",
+        "null",
+        "nil",
+        "#n/a",
+        "(null)",
+        "\\n",
+    }
 )
 """Texts that mostly stand for an absent value; they are no evidence for anything."""
 
@@ -323,9 +342,7 @@ def _profile_arrow(table: pa.Table, names: Sequence[str], rows: int, null_values
     columns = []
     for position, name in enumerate(names):
         texts = (_text(value) for value in sample.column(position).to_pylist())
-        columns.append(
-            profile_column(name, position, (None if text in absent else text for text in texts))
-        )
+        columns.append(profile_column(name, position, (None if text in absent else text for text in texts)))
     return Profile(tuple(columns), rows, len(chosen))
 
 
@@ -344,7 +361,11 @@ def profile_batch(batch: StagedBatch) -> Profile:
             part = file.read_row_group(group, columns=["unparsable", *columns])
             part = part.filter(pc.is_null(part.column("unparsable"))).drop_columns(["unparsable"])
             parts.append(part.take(_spread(part.num_rows, math.ceil(limit / len(groups)))))
-        table = pa.concat_tables(parts) if parts else pa.table({name: pa.array([], pa.string()) for name in columns})
+        table = (
+            pa.concat_tables(parts)
+            if parts
+            else pa.table({name: pa.array([], pa.string()) for name in columns})
+        )
     return _profile_arrow(table, batch.columns, batch.rows, ())
 
 

@@ -21,7 +21,9 @@ def reasons(source: Traits, target: Traits, evidence: Evidence) -> tuple[str, ..
         ((WEIGHTS[figure] * getattr(evidence, figure), figure) for figure in _WORDS),
         key=lambda item: (-abs(item[0]), item[1]),
     )
-    said = [_WORDS[figure](source, target, evidence) for weight, figure in weighed if abs(weight) >= _WORTH_SAYING]
+    said = [
+        _WORDS[figure](source, target, evidence) for weight, figure in weighed if abs(weight) >= _WORTH_SAYING
+    ]
     return tuple(dict.fromkeys(text for text in said if text))[:_MAX_REASONS]
 
 
@@ -74,11 +76,8 @@ _WORDS: dict[str, Callable[[Traits, Traits, Evidence], str]] = {
     "values": _values,
     "terms": lambda *_: "the values have words in common",
     "resolved": lambda *_: "the values are nearly the field's",
-    "shapes": lambda _, __, evidence: "the values are written alike" if evidence.shapes > 0 else "",
     "numbers": lambda _, __, evidence: (
-        "the numbers are spread alike"
-        if evidence.numbers > 0
-        else "against it: the numbers lie elsewhere"
+        "the numbers are spread alike" if evidence.numbers > 0 else "against it: the numbers lie elsewhere"
     ),
     "permitted": lambda _, __, evidence: _range(evidence),
 }

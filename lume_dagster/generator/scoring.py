@@ -14,10 +14,23 @@ from enum import Enum
 from lume_dagster.generator.evidence import FIGURES, Evidence, Traits
 
 WEIGHTS: Mapping[str, float] = {
-    "name": 5.27, "contained": 3.56, "spelling": 0.44, "head": 0.0, "same_name": 0.28, "opposed": -1.1, "about": 3.0,
-    "kind": 2.26, "values": 1.87, "terms": 1.74, "grams": 0.06, "resolved": 0.74, "shapes": 0.36, "numbers": 0.68,
-    "lengths": 0.51, "distinct": 0.0, "choice": 0.0, "permitted": 1.0,
-}  # fmt: skip
+    "name": 5.084,
+    "contained": 3.9,
+    "spelling": 0.682,
+    "head": 0.051,
+    "same_name": 1.584,
+    "opposed": -0.837,
+    "about": 1.216,
+    "kind": 2.125,
+    "values": 1.457,
+    "terms": 1.176,
+    "grams": 0.138,
+    "resolved": 2.167,
+    "numbers": 0.513,
+    "lengths": 0.978,
+    "distinct": 0.234,
+    "permitted": 1.0,
+}
 """What each figure of the evidence adds to a pair's score."""
 
 
@@ -47,12 +60,12 @@ class Calibration:
 
 
 CALIBRATIONS: Mapping[Regime, Calibration] = {
-    Regime.ROWS: Calibration(-8.4, 1.0, 0.7, 0.7),
-    Regime.SCHEMA: Calibration(-8.4, 1.0, 0.7, 0.7),
-    Regime.NAMES: Calibration(-8.4, 1.0, 0.7, 0.7),
+    Regime.ROWS: Calibration(-3.632, 0.187, 0.739, 0.956),
+    Regime.SCHEMA: Calibration(-3.184, 0.07, 1.218, 0.628),
+    Regime.NAMES: Calibration(-4.355, 0.332, 1.138, 0.25),
 }
 _LEAD = 3.0
-_NO_LEAD = 1.0
+_CAP_BASE, _CAP_SCORE = -4.0, 0.9
 _NEVER = -math.inf
 
 
@@ -71,10 +84,10 @@ def score(evidence: Evidence) -> float:
 
 
 def leads(scores: Sequence[float]) -> list[float]:
-    """How far each score lies above the best of the others, at most 3 either way; 1 for one that is alone."""
+    """How far each score lies above the best of the others, at most 3 either way; 3 for one that is alone."""
     best = sorted(scores, reverse=True)[:2]
     if len(best) < 2 or best[1] == _NEVER:
-        return [_NO_LEAD] * len(scores)
+        return [_LEAD] * len(scores)
     others = [best[1] if value == best[0] else best[0] for value in scores]
     return [max(-_LEAD, min(_LEAD, value - other)) for value, other in zip(scores, others, strict=True)]
 
@@ -106,8 +119,13 @@ def calibrate(scores: Sequence[Sequence[float]], regimes: Sequence[Sequence[Regi
                 odds.append(_NEVER)
                 continue
             by = CALIBRATIONS[regimes[source][target]]
-            odds.append(
-                by.base + by.score * value + by.column * rows[source][target] + by.field * columns[target][source]
+            found_odds = (
+                by.base
+                + by.score * value
+                + by.column * rows[source][target]
+                + by.field * columns[target][source]
             )
+            # Whoever leads a weak field need not be right.
+            odds.append(min(found_odds, _CAP_BASE + _CAP_SCORE * value))
         found.append(odds)
     return found

@@ -689,6 +689,7 @@ symptom, complaint
 tumor, tumour, neoplasm, cancer, malignancy
 specimen, sample, biospecimen
 laterality, side
+anatomic site, site, organ, tissue, body part, anatomical location
 smoking, tobacco, smoker
 drinking, alcohol
 race, ethnic group
