@@ -1,0 +1,224 @@
+"""Which source column becomes which target field: scores, a one-to-one assignment, and the proposals."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from rapidfuzz.fuzz import ratio
+from rapidfuzz.process import extract
+
+from lume_dagster.generator.assignment import assign
+from lume_dagster.generator.evidence import Comparison, Evidence, Traits, field_traits, source_traits
+from lume_dagster.generator.profile import Kind, Profile
+from lume_dagster.generator.reasons import reasons
+from lume_dagster.generator.scoring import Regime, calibrate, confidence, log_odds, regime, score
+
+PROPOSED = 0.4
+"""The least confidence of a proposal; below it a field is left open."""
+
+ACCEPTED = 0.9
+"""The least confidence of a proposal that needs no review."""
+
+RUNNERS_UP = 3
+_MAX_PAIRS = 40_000
+_LEAST_RUNNER_UP = 0.02
+
+
+class SampleError(ValueError):
+    """A sample from which no mapper can be proposed; the message says why."""
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """Another source column that could have been meant.
+
+    Attributes:
+        source: Its name.
+        confidence: How sure it is, from 0 to 1.
+    """
+
+    source: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a target field could be made of.
+
+    Attributes:
+        target_field: The field.
+        sources: The source columns; none if the field is left open.
+        operation: The mapper entry as it stands in a flow file; None if the field is left open.
+        confidence: How sure it is, from 0 to 1: 0.9 is right nine times in ten.
+        reasons: What speaks for it, and what against it, for people.
+        runners_up: Other columns, the best first.
+        accepted: It needs no review.
+    """
+
+    target_field: str
+    sources: tuple[str, ...]
+    operation: Mapping[str, Any] | None
+    confidence: float
+    reasons: tuple[str, ...]
+    runners_up: tuple[RunnerUp, ...]
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Matching:
+    """All pairs of source columns and target fields, compared.
+
+    Attributes:
+        sources: The source columns.
+        targets: The target fields.
+        odds: One line a source column: the log-odds that it becomes each field; minus infinity where a pair was out
+            of question.
+    """
+
+    sources: tuple[Traits, ...]
+    targets: tuple[Traits, ...]
+    odds: tuple[tuple[float, ...], ...]
+    comparison: Comparison = field(repr=False, compare=False)
+
+    def evidence(self, source: int, target: int) -> Evidence:
+        """What speaks for a pair, by their places."""
+        return self.comparison.evidence(self.sources[source], self.targets[target])
+
+    def confidence(self, source: int, target: int) -> float:
+        """How sure a pair is, from 0 to 1."""
+        return confidence(self.odds[source][target])
+
+    def ranked(self, target: int) -> list[int]:
+        """The source columns by how sure they are for a field, the surest first."""
+        return sorted(range(len(self.sources)), key=lambda source: (-self.odds[source][target], source))
+
+    @cached_property
+    def assigned(self) -> Mapping[int, int]:
+        """Which source column each target field gets, by their places; not all get one."""
+        least = log_odds(PROPOSED)
+        return assign(
+            {
+                target: {
+                    source: self.odds[source][target] - least
+                    for source in range(len(self.sources))
+                    if self.odds[source][target] > least
+                }
+                for target in range(len(self.targets))
+            }
+        )
+
+
+def match(profile: Profile, target_schema: Mapping[str, Any], sample: Profile | None = None) -> Matching:
+    """Compare each source column with each target field.
+
+    Args:
+        profile: The sample of the source.
+        target_schema: JSON Schema of one target record.
+        sample: Records in the wanted form, if there are any; their columns are named like the fields.
+
+    Raises:
+        SampleError: There is nothing to compare, or a column's name is not unique.
+    """
+    properties: Mapping[str, Any] = target_schema.get("properties") or {}
+    if not properties:
+        raise SampleError("the target schema has no properties; write at least one")
+    if not profile.columns:
+        raise SampleError("the sample has no columns; give a batch with a header and some records")
+    twice = [name for name, count in Counter(column.name for column in profile.columns).items() if count > 1]
+    if twice:
+        raise SampleError(
+            f"the sample has more than one column named {', '.join(map(repr, sorted(twice)[:5]))}; rename them"
+        )
+    wanted = {column.name: column for column in sample.columns} if sample else {}
+    sources = tuple(source_traits(column) for column in profile.columns)
+    targets = tuple(field_traits(name, schema, wanted.get(name)) for name, schema in properties.items())
+    return compare(sources, targets)
+
+
+def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
+    """Compare prepared columns with prepared fields."""
+    comparison = Comparison(sources, targets)
+    chosen = _candidates(sources, targets)
+    scores = [[-math.inf] * len(targets) for _ in sources]
+    regimes = [[Regime.NAMES] * len(targets) for _ in sources]
+    for target, shortlist in enumerate(chosen):
+        for source in shortlist:
+            scores[source][target] = score(comparison.evidence(sources[source], targets[target]))
+            regimes[source][target] = regime(sources[source], targets[target])
+    odds = calibrate(scores, regimes)
+    return Matching(tuple(sources), tuple(targets), tuple(map(tuple, odds)), comparison)
+
+
+def _candidates(sources: Sequence[Traits], targets: Sequence[Traits]) -> list[Sequence[int]]:
+    """For each field the columns worth comparing: all, or a shortlist in a very wide sample."""
+    if len(sources) * len(targets) <= _MAX_PAIRS:
+        return [range(len(sources))] * len(targets)
+    limit = max(10, _MAX_PAIRS // len(targets))
+    spelled = [source.name.joined for source in sources]
+    by_word: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        for word in {word for reading in source.name.readings for word in reading} | set(
+            list(source.values)[:20]
+        ):
+            by_word.setdefault(word, []).append(place)
+    found = []
+    for target in targets:
+        near = [place for _, _, place in extract(target.name.joined, spelled, scorer=ratio, limit=limit // 2)]
+        words = {word for reading in target.name.readings for word in reading} | set(list(target.values)[:50])
+        shared = Counter(place for word in words for place in by_word.get(word, ())[:limit])
+        found.append(sorted({*near, *(place for place, _ in shared.most_common(limit // 2))}))
+    return found
+
+
+def propose(
+    profile: Profile, target_schema: Mapping[str, Any], sample: Profile | None = None
+) -> tuple[Proposal, ...]:
+    """Propose for each target field what it is made of; deterministic and offline.
+
+    Args:
+        profile: The sample of the source.
+        target_schema: JSON Schema of one target record; its descriptions, titles, types, formats, options, limits and
+            patterns are evidence.
+        sample: Records in the wanted form, if there are any; their columns are named like the fields.
+
+    Returns:
+        One proposal a field, in the schema's order.
+
+    Raises:
+        SampleError: There is nothing to compare, or a column's name is not unique.
+    """
+    matching = match(profile, target_schema, sample)
+    return tuple(_single(matching, target) for target in range(len(matching.targets)))
+
+
+def _single(matching: Matching, target: int) -> Proposal:
+    """The proposal of one column for a field, or that it is left open."""
+    chosen = matching.assigned.get(target)
+    runners_up = tuple(
+        RunnerUp(matching.sources[source].name.text, round(matching.confidence(source, target), 3))
+        for source in matching.ranked(target)[: RUNNERS_UP + 1]
+        if source != chosen and matching.confidence(source, target) >= _LEAST_RUNNER_UP
+    )[:RUNNERS_UP]
+    name = matching.targets[target].name.text
+    if chosen is None:
+        return Proposal(name, (), None, 0.0, ("no column is near enough",), runners_up, accepted=False)
+    source = matching.sources[chosen]
+    sure = round(matching.confidence(chosen, target), 3)
+    said = reasons(source, matching.targets[target], matching.evidence(chosen, target))
+    empty = source.kind in (Kind.EMPTY, Kind.BINARY)
+    if empty:
+        said = (*said, f"but the column holds {'no values' if source.kind is Kind.EMPTY else 'binary data'}")
+    return Proposal(
+        name,
+        (source.name.text,),
+        {"extract": source.name.text},
+        sure,
+        said,
+        runners_up,
+        accepted=sure >= ACCEPTED and not empty,
+    )
