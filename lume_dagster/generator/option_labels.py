@@ -19,19 +19,128 @@ LIKELY = 0.9
 POSSIBLE = 0.8
 
 _NEGATIONS = frozenset(
-    "not no non never without none nor neither isnt arent wasnt dont doesnt wont cant".split()
+    [
+        "not",
+        "no",
+        "non",
+        "never",
+        "without",
+        "none",
+        "nor",
+        "neither",
+        "isnt",
+        "arent",
+        "wasnt",
+        "dont",
+        "doesnt",
+        "wont",
+        "cant",
+    ]
 )
 _MODIFIERS = frozenset(
-    "very extra partially partly part semi half almost nearly pre post ex former previous previously past future next "
-    "old new un self anti over under sub super pseudo quasi high low higher lower lowest highest more less least most "
-    "only other another any some all both either pending failed cancelled canceled expected planned estimated "
-    "unlikely likely suspected possible probable denied declined rejected".split()
+    [
+        "very",
+        "extra",
+        "partially",
+        "partly",
+        "part",
+        "semi",
+        "half",
+        "almost",
+        "nearly",
+        "pre",
+        "post",
+        "ex",
+        "former",
+        "previous",
+        "previously",
+        "past",
+        "future",
+        "next",
+        "old",
+        "new",
+        "un",
+        "self",
+        "anti",
+        "over",
+        "under",
+        "sub",
+        "super",
+        "pseudo",
+        "quasi",
+        "high",
+        "low",
+        "higher",
+        "lower",
+        "lowest",
+        "highest",
+        "more",
+        "less",
+        "least",
+        "most",
+        "only",
+        "other",
+        "another",
+        "any",
+        "some",
+        "all",
+        "both",
+        "either",
+        "pending",
+        "failed",
+        "cancelled",
+        "canceled",
+        "expected",
+        "planned",
+        "estimated",
+        "unlikely",
+        "likely",
+        "suspected",
+        "possible",
+        "probable",
+        "denied",
+        "declined",
+        "rejected",
+    ]
 )
-_ORDERED = frozenset("to from over under by before after than vs versus into".split())
-_FILLERS = frozenset("of and a an".split())
+_ORDERED = frozenset(["to", "from", "over", "under", "by", "before", "after", "than", "vs", "versus", "into"])
+_FILLERS = frozenset(["of", "and", "a", "an"])
 _ORGANISATION = frozenset(
-    "inc incorporated corp corporation co company companies ltd limited llc llp plc gmbh ag sa nv bv spa srl oy oyj ab "
-    "asa kg kgaa se pty group holding holdings airlines airline airways".split()
+    [
+        "inc",
+        "incorporated",
+        "corp",
+        "corporation",
+        "co",
+        "company",
+        "companies",
+        "ltd",
+        "limited",
+        "llc",
+        "llp",
+        "plc",
+        "gmbh",
+        "ag",
+        "sa",
+        "nv",
+        "bv",
+        "spa",
+        "srl",
+        "oy",
+        "oyj",
+        "ab",
+        "asa",
+        "kg",
+        "kgaa",
+        "se",
+        "pty",
+        "group",
+        "holding",
+        "holdings",
+        "airlines",
+        "airline",
+        "airways",
+    ]
 )
 _OPPOSITES = (
     ("hyper", "hypo"), ("inter", "intra"), ("pre", "post"), ("under", "over"), ("macro", "micro"), ("im", "ex"),
@@ -212,9 +321,7 @@ def _short_form(value: tuple[str, ...], text: str, label: Label, setting: Settin
         rest = whole[len(short) :]
         if rest in _COMPOUND_TAILS:
             return 0
-        if len(short) >= 4 and 2 * len(short) >= len(whole):
-            sure = min(sure, SURE)
-        elif len(short) >= 3 and dotted:
+        if (len(short) >= 4 and 2 * len(short) >= len(whole)) or (len(short) >= 3 and dotted):
             sure = min(sure, SURE)
         elif len(value) > 1:
             sure = min(sure, SURE if dotted or len(short) >= 3 else LIKELY)
