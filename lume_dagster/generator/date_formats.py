@@ -100,9 +100,7 @@ def find_date_formats(
     fitting = {make: group for make, group in groups.items() if not _misfit(make, value_type)}
     if not fitting:
         return DateFinding((), _misfit(next(iter(groups)), value_type))
-    said = (
-        {_zone_of(make.zone) for make in fitting if make.clock} if value_type is ValueType.INSTANT else {""}
-    )
+    said = {_zone_of(make.zone) for make in fitting} if value_type is ValueType.INSTANT else {""}
     if None in said or len(said) > 1:
         return DateFinding((), "they stand in several time zones, or in one that no format can say")
     (named,) = said
@@ -110,19 +108,19 @@ def find_date_formats(
     if used_zone == "UTC":
         used_zone = None
     readings = _readings(texts, fitting, value_type, used_zone)
-    if not readings and value_type is ValueType.DATE and any(make.clock for make in fitting):
-        return DateFinding((), "they have a time of day, and the field holds none")
     two_digits = any("%y" in written for one in readings for written in one.options["formats"])
     if of_past and two_digits and any(_is_late(value) for one in readings for value in one.values.values()):
         return DateFinding((), "the years have two digits, and 00 to 68 would be of this century")
-    assumes = ""
+    problem = assumes = ""
     if value_type is ValueType.INSTANT and not named and zone is None:
         assumes = "the texts name no time zone: they are read as UTC"
     elif two_digits:
         assumes = "years of two digits are those from 1969 to 2068"
     if len(readings) > 1:
-        return DateFinding(readings, f"may be {' or '.join(one.means for one in readings)}", assumes)
-    return DateFinding(readings, "", assumes)
+        problem = f"may be {' or '.join(one.means for one in readings)}"
+    elif not readings and value_type is ValueType.DATE and any(make.clock for make in fitting):
+        problem = "they have a time of day, and the field holds none"
+    return DateFinding(readings, problem, assumes)
 
 
 def _is_late(value: Value) -> bool:
@@ -229,7 +227,7 @@ def _readings(
         open_orders = [""]
     found: list[Reading] = []
     for order in sorted(open_orders, key=list(_ORDERS).index) if open_orders != [""] else open_orders:
-        formats = []
+        formats: list[str] = []
         for make in sorted(
             left, key=lambda make: (-len(groups[make]), make.kinds, make.gaps, make.clock, make.zone)
         ):
@@ -304,7 +302,7 @@ def _date_formats(make: _Make, group: list[_Pieces]) -> list[tuple[str, tuple[st
     else:
         orders = _orders_of_short_years(make, columns)
     names = {letters: name for name, letters in _ORDERS.items()}
-    found = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for order in orders:
         directives = [_directive(*part) for part in zip(order, make.kinds, columns, strict=True)]
         gaps = [_escaped(gap) for gap in make.gaps]
@@ -347,7 +345,7 @@ def _padded(column: Sequence[str]) -> bool:
 def _whole_formats(kind: str, parts: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     """The orders of dates without gaps: their years are between 1900 and 2099, else it is no such order."""
     year = "%Y" if kind == "8 digits" else "%y"
-    found = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for name, letters in _ORDERS.items():
         at = letters.index("y") * 2
         if kind == "8 digits" and not all(1900 <= int(part[at : at + 4]) < 2100 for part in parts):

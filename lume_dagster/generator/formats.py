@@ -21,36 +21,18 @@ from lume_dagster.generator.units import conversion, unit_of, unit_said
 ENOUGH = 0.8
 """The share of the distinct texts that a reading must take; the rest are rejects."""
 
-_ABSENT = frozenset(
-    [
-        "n/a",
-        "na",
-        "n.a.",
-        "none",
-        "null",
-        "nil",
-        "nan",
-        "tbd",
-        "tba",
-        "tbc",
-        "unknown",
-        "missing",
-        "undefined",
-        "#n/a",
-        "#value!",
-        "-",
-        "--",
-        "---",
-        ".",
-        "..",
-        "?",
-        "??",
-    ]
-)
+_ABSENT = frozenset({
+    "n/a", "na", "n.a.", "none", "null", "nil", "nan", "tbd", "tba", "tbc", "unknown", "missing", "undefined",
+    "#n/a", "#value!", "-", "--", "---", ".", "..", "?", "??",
+})  # fmt: skip
 _DATES = frozenset({ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP, ValueType.TIME})
 _NUMBERS = frozenset({ValueType.INTEGER, ValueType.NUMBER})
-_PAST = frozenset(["birth", "born", "birthday", "birthdate", "dob", "founded", "established"])
-_PERCENT = frozenset(["percent", "percentage", "pct"])
+_PAST = frozenset({
+    "birth", "born", "birthday", "birthdate", "dob", "founded", "established",
+})  # fmt: skip
+_PERCENT = frozenset({
+    "percent", "percentage", "pct",
+})  # fmt: skip
 _BLANKS = " \t\n\v\f\r"
 
 
@@ -132,18 +114,16 @@ def _find(
         return ColumnFormat((plain,), "")
     if value_type is ValueType.BOOLEAN:
         return _find_words(texts)
-    dates = find_date_formats(texts, value_type, zone=time_zone, of_past=bool(said & _PAST))
-    best = max((len(one.values) for one in dates.readings), default=0)
     if value_type is ValueType.TIME and (clock := _clock_readings(texts)) is not None:
         return ColumnFormat((clock,), "")
-    if plain.values and len(plain.values) >= best:
-        left = {text for one in dates.readings for text in one.values} - plain.values.keys()
-        if left:
-            return ColumnFormat(
-                (plain, *dates.readings), "some texts are as ISO 8601 has them and some are not"
-            )
+    dates = find_date_formats(texts, value_type, zone=time_zone, of_past=bool(said & _PAST))
+    best = max((len(one.values) for one in dates.readings), default=0)
+    if len(plain.values) < max(best, 1):
+        return ColumnFormat(dates.readings, dates.problem, dates.assumes)
+    if {text for one in dates.readings for text in one.values} <= plain.values.keys():
         return ColumnFormat((plain,), "")
-    return ColumnFormat(dates.readings, dates.problem, dates.assumes)
+    problem = "some texts are as ISO 8601 has them and some are not"
+    return ColumnFormat((plain, *dates.readings), problem)
 
 
 def _clock_readings(texts: tuple[str, ...]) -> Reading | None:

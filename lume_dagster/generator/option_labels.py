@@ -18,130 +18,27 @@ SURE = 0.97
 LIKELY = 0.9
 POSSIBLE = 0.8
 
-_NEGATIONS = frozenset(
-    [
-        "not",
-        "no",
-        "non",
-        "never",
-        "without",
-        "none",
-        "nor",
-        "neither",
-        "isnt",
-        "arent",
-        "wasnt",
-        "dont",
-        "doesnt",
-        "wont",
-        "cant",
-    ]
-)
-_MODIFIERS = frozenset(
-    [
-        "very",
-        "extra",
-        "partially",
-        "partly",
-        "part",
-        "semi",
-        "half",
-        "almost",
-        "nearly",
-        "pre",
-        "post",
-        "ex",
-        "former",
-        "previous",
-        "previously",
-        "past",
-        "future",
-        "next",
-        "old",
-        "new",
-        "un",
-        "self",
-        "anti",
-        "over",
-        "under",
-        "sub",
-        "super",
-        "pseudo",
-        "quasi",
-        "high",
-        "low",
-        "higher",
-        "lower",
-        "lowest",
-        "highest",
-        "more",
-        "less",
-        "least",
-        "most",
-        "only",
-        "other",
-        "another",
-        "any",
-        "some",
-        "all",
-        "both",
-        "either",
-        "pending",
-        "failed",
-        "cancelled",
-        "canceled",
-        "expected",
-        "planned",
-        "estimated",
-        "unlikely",
-        "likely",
-        "suspected",
-        "possible",
-        "probable",
-        "denied",
-        "declined",
-        "rejected",
-    ]
-)
-_ORDERED = frozenset(["to", "from", "over", "under", "by", "before", "after", "than", "vs", "versus", "into"])
-_FILLERS = frozenset(["of", "and", "a", "an"])
-_ORGANISATION = frozenset(
-    [
-        "inc",
-        "incorporated",
-        "corp",
-        "corporation",
-        "co",
-        "company",
-        "companies",
-        "ltd",
-        "limited",
-        "llc",
-        "llp",
-        "plc",
-        "gmbh",
-        "ag",
-        "sa",
-        "nv",
-        "bv",
-        "spa",
-        "srl",
-        "oy",
-        "oyj",
-        "ab",
-        "asa",
-        "kg",
-        "kgaa",
-        "se",
-        "pty",
-        "group",
-        "holding",
-        "holdings",
-        "airlines",
-        "airline",
-        "airways",
-    ]
-)
+_NEGATIONS = frozenset({
+    "not", "no", "non", "never", "without", "none", "nor", "neither", "isnt", "arent", "wasnt", "dont", "doesnt",
+    "wont", "cant",
+})  # fmt: skip
+_MODIFIERS = frozenset({
+    "very", "extra", "partially", "partly", "part", "semi", "half", "almost", "nearly", "pre", "post", "ex",
+    "former", "previous", "previously", "past", "future", "next", "old", "new", "un", "self", "anti", "over",
+    "under", "sub", "super", "pseudo", "quasi", "high", "low", "higher", "lower", "lowest", "highest", "more",
+    "less", "least", "most", "only", "other", "another", "any", "some", "all", "both", "either", "pending",
+    "failed", "cancelled", "canceled", "expected", "planned", "estimated", "unlikely", "likely", "suspected",
+    "possible", "probable", "denied", "declined", "rejected",
+})  # fmt: skip
+_ORDERED = frozenset({
+    "to", "from", "over", "under", "by", "before", "after", "than", "vs", "versus", "into",
+})  # fmt: skip
+_FILLERS = frozenset({"of", "and", "a", "an"})
+_ORGANISATION = frozenset({
+    "inc", "incorporated", "corp", "corporation", "co", "company", "companies", "ltd", "limited", "llc", "llp",
+    "plc", "gmbh", "ag", "sa", "nv", "bv", "spa", "srl", "oy", "oyj", "ab", "asa", "kg", "kgaa", "se", "pty",
+    "group", "holding", "holdings", "airlines", "airline", "airways",
+})  # fmt: skip
 _OPPOSITES = (
     ("hyper", "hypo"), ("inter", "intra"), ("pre", "post"), ("under", "over"), ("macro", "micro"), ("im", "ex"),
     ("in", "ex"), ("in", "out"), ("up", "down"), ("ante", "anti"), ("pro", "anti"), ("maxi", "mini"),
@@ -361,26 +258,26 @@ def _misspelled(value: tuple[str, ...], text: str, label: Label, setting: Settin
 
 
 def _slip(written: str, meant: str, *, closed: bool) -> float:
-    if (
-        not (written.isalpha() and meant.isalpha())
-        or written[0] != meant[0]
-        or min(len(written), len(meant)) < 4
-    ):
+    short = min(len(written), len(meant))
+    if not (written.isalpha() and meant.isalpha()) or written[0] != meant[0] or short < 4:
         return 0
     if written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant):
         return 0
     distance = OSA.distance(written, meant, score_cutoff=2)
-    if distance > 2 or (distance == 2 and max(len(written), len(meant)) < 8):
+    if distance > 2 or (distance == 2 and short < 7):
         return 0
-    if distance == 2:
-        return LIKELY
-    if closed:
+    if distance == 1 and closed:
         return SURE if len(meant) >= 5 else LIKELY
-    if written[:-1] == meant[:-1] or len(meant) < 6:
-        return POSSIBLE
+    return SURE if distance == 1 and _is_mistyped(written, meant) else POSSIBLE
+
+
+def _is_mistyped(written: str, meant: str) -> bool:
+    """Whether one edit is likelier a slip than another word, which `county` and `contact` are of others."""
+    if len(meant) < 6 or written[:-1] == meant[:-1]:
+        return False
     if len(written) == len(meant):
-        return SURE if sorted(written) == sorted(meant) else LIKELY
-    return SURE if _undoubled(written) == _undoubled(meant) or len(meant) >= 9 else LIKELY
+        return sorted(written) == sorted(meant)
+    return len(meant) >= 9 or _undoubled(written) == _undoubled(meant)
 
 
 def _undoubled(word: str) -> str:

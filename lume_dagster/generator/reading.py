@@ -102,17 +102,13 @@ def _moment(text: str, value_type: ValueType) -> Value | None:
         year += 1900 if year >= 69 else 2000
     month = int(part["month"]) if part["month"].isdigit() else _MONTHS.index(part["month"][:3].lower()) + 1
     try:
-        if value_type is ValueType.DATE:
-            return date(year, month, int(part["day"]))
         moment = datetime(year, month, int(part["day"]), *clock)  # noqa: DTZ001 - a clock on the wall
-        if value_type is ValueType.TIMESTAMP:
-            return moment
-        offset = part["offset"]
-        if offset in (None, "Z"):
-            return moment.replace(tzinfo=timezone.utc)
-        return datetime.fromisoformat(moment.isoformat() + offset).astimezone(timezone.utc)
     except ValueError:
         return None
+    if value_type is ValueType.INSTANT:
+        offset = "+00:00" if part["offset"] in (None, "Z") else part["offset"]
+        return datetime.fromisoformat(moment.isoformat() + offset).astimezone(timezone.utc)
+    return moment.date() if value_type is ValueType.DATE else moment
 
 
 def read_date(
