@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from lume_dagster.generator.aliases import AliasPack, alias_packs
-from lume_dagster.generator.option_labels import LIKELY, STEPS, SURE, Label, Setting, make_setting
+from lume_dagster.generator.option_labels import LIKELY, RIVAL, STEPS, SURE, Label, Setting, make_setting
 from lume_dagster.generator.text_key import squeezed, words
 
 Scalar = str | int | float | bool
@@ -24,6 +24,7 @@ ACCEPT = SURE
 SUGGEST = 0.75
 """From this confidence on a class is shown to a reviewer."""
 
+_STEPS_OF_CLOSED = ("words", "stem", "misspelled")
 _PACK_COVERAGE = 0.6
 _ABSENT = frozenset(
     {
@@ -225,7 +226,7 @@ class Classifier:
         self, value: str, spoken: tuple[str, ...], packs: tuple[_Applied, ...], setting: Setting
     ) -> Classification:
         labels = self._labels_and_names(packs)
-        steps = [step for step in STEPS if not setting.closed or step.name in ("words", "misspelled")]
+        steps = [step for step in STEPS if not setting.closed or step.name in _STEPS_OF_CLOSED]
         best: Classification | None = None
         for step in steps:
             scores: dict[int, float] = {}
@@ -235,7 +236,7 @@ class Classifier:
             if not scores:
                 continue
             (option, sure), *rest = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-            if rest and (rest[0][1] == sure or sure >= SURE):
+            if rest and (rest[0][1] == sure or rest[0][1] >= RIVAL):
                 return best or self._ambiguous(value, {option, rest[0][0]})
             if option < 0:
                 return best or _none(value, "is another of the kind, and no option")

@@ -16,6 +16,8 @@ from lume_dagster.generator.text_key import squeezed, words
 SURE = 0.97
 """From here on a class is taken over."""
 LIKELY = 0.9
+RIVAL = 0.85
+"""An option as like as this makes another winner doubtful."""
 POSSIBLE = 0.8
 
 _NEGATIONS = frozenset({
@@ -37,7 +39,7 @@ _FILLERS = frozenset({"of", "and", "a", "an"})
 _ORGANISATION = frozenset({
     "inc", "incorporated", "corp", "corporation", "co", "company", "companies", "ltd", "limited", "llc", "llp",
     "plc", "gmbh", "ag", "sa", "nv", "bv", "spa", "srl", "oy", "oyj", "ab", "asa", "kg", "kgaa", "se", "pty",
-    "group", "holding", "holdings", "airlines", "airline", "airways",
+    "group", "holding", "holdings", "airlines", "airline", "airways", "com", "org", "net", "io",
 })  # fmt: skip
 _OPPOSITES = (
     ("hyper", "hypo"), ("inter", "intra"), ("pre", "post"), ("under", "over"), ("macro", "micro"), ("im", "ex"),
@@ -49,6 +51,48 @@ _COMPOUND_TAILS = (
     "time", "town", "up", "way", "weight", "wide", "woman", "work", "worker", "year",
 )  # fmt: skip
 """What makes another word of a word, so that `home` is no short `homeowner`."""
+_WORD_TAILS = frozenset({
+    "al", "ance", "ar", "ary", "ed", "ee", "ence", "er", "ers", "hood", "ian", "ic", "ics", "ing", "ion", "ish", "ism",
+    "ist", "ity", "ive", "ly", "ment", "ness", "or", "ors", "ory", "r", "rs", "ship", "ward", "wards", "y",
+})  # fmt: skip
+"""What else makes another word of a word: `intern` is no short `internal`."""
+_LOOKALIKES = frozenset(
+    frozenset(pair.split("/"))
+    for pair in [
+        "adapted/adopted",
+        "angle/angel",
+        "breath/breathe",
+        "casual/causal",
+        "cavalry/calvary",
+        "conservation/conversation",
+        "contact/contract",
+        "contacts/contracts",
+        "county/country",
+        "counties/countries",
+        "critic/critical",
+        "dairy/diary",
+        "desert/dessert",
+        "envelop/envelope",
+        "form/from",
+        "human/humane",
+        "marital/martial",
+        "moral/morale",
+        "patent/patient",
+        "personal/personnel",
+        "statue/statute",
+        "through/thorough",
+        "trail/trial",
+        "trails/trials",
+        "united/untied",
+        "urban/urbane",
+        "contacted/contracted",
+        "quiet/quite",
+        "prosecution/persecution",
+        "proportional/proportion",
+        "proved/proven",
+    ]
+)
+"""Words one slip apart, each of which is a word."""
 _SPELLINGS = (
     ("isation", "ization"), ("ise", "ize"), ("ising", "izing"), ("ised", "ized"), ("our", "or"), ("tre", "ter"),
     ("ogue", "og"), ("elled", "eled"), ("elling", "eling"), ("ence", "ense"), ("yse", "yze"), ("aemia", "emia"),
@@ -69,6 +113,7 @@ _SHORT_FORMS = {
     "temp": "temporary", "perm": "permanent", "max": "maximum", "avg": "average", "std": "standard", "misc":
     "miscellaneous", "elec": "electronics", "biz": "business", "edu": "education", "env": "environment",
 }  # fmt: skip
+_CLEAR_SHORT_FORMS = frozenset({"dept", "acct", "govt", "intl", "natl", "univ", "misc", "qty"})
 
 
 @dataclass(frozen=True)
@@ -128,7 +173,7 @@ def _same_words(value: tuple[str, ...], text: str, label: Label, setting: Settin
     ours, theirs = _spelled(value), _spelled(label.words)
     if ours == theirs:
         return 0.98
-    if _ORDERED & set(ours) or _negations(ours):
+    if _ORDERED & set(ours) or _negations(ours) or any(char.isdigit() for char in text):
         return 0
     same = sorted(set(ours) - _FILLERS) == sorted(set(theirs) - _FILLERS) and len(ours) > 1
     return 0.975 if same else 0
@@ -139,7 +184,15 @@ def _long(found: tuple[str, ...]) -> bool:
 
 
 def _spelled(found: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_spelling(_SHORT_FORMS.get(word, word) if len(found) > 1 else word) for word in found)
+    alone = len(found) == 1
+    return tuple(
+        _spelling(word if alone and not _is_clear(word) else _SHORT_FORMS.get(word, word)) for word in found
+    )
+
+
+def _is_clear(short: str) -> bool:
+    """Whether a short form means one thing without words around it."""
+    return short in _CLEAR_SHORT_FORMS or (len(short) >= 3 and not set(short) & set("aeiouy"))
 
 
 def _spelling(word: str) -> str:
@@ -189,7 +242,10 @@ def _part_of(value: tuple[str, ...], text: str, label: Label, setting: Setting) 
     idle = _FILLERS | _ORGANISATION | setting.shared | setting.field_words
     core, label_core = ours - idle, theirs - idle
     missing, surplus = theirs - ours, ours - theirs
+    core = {word for word in core if _SHORT_FORMS.get(word) not in setting.field_words}
     if _modified(missing) or _modified(surplus) or not core:
+        return 0
+    if [word for word in value if word.isdigit()] != [word for word in label.words if word.isdigit()]:
         return 0
     if core == label_core and any(len(word) > 1 for word in core):
         return SURE
@@ -209,6 +265,10 @@ def _short_form(value: tuple[str, ...], text: str, label: Label, setting: Settin
     if len(value) != len(label.words) or value == label.words:
         return 0
     dotted = "." in text
+    if len(value) > 2 and all(
+        a == b if b in _FILLERS else a == b[0] for a, b in zip(value, label.words, strict=True)
+    ):
+        return SURE  # R&D
     sure = 1.0
     for short, whole in zip(value, label.words, strict=True):
         if short == whole:
@@ -218,6 +278,8 @@ def _short_form(value: tuple[str, ...], text: str, label: Label, setting: Settin
         rest = whole[len(short) :]
         if rest in _COMPOUND_TAILS:
             return 0
+        if not dotted and (rest in _WORD_TAILS or whole.endswith("ee")):
+            sure = min(sure, LIKELY)
         if (len(short) >= 4 and 2 * len(short) >= len(whole)) or (len(short) >= 3 and dotted):
             sure = min(sure, SURE)
         elif len(value) > 1:
@@ -254,7 +316,10 @@ def _misspelled(value: tuple[str, ...], text: str, label: Label, setting: Settin
     pairs = [(a, b) for a, b in zip(value, label.words, strict=True) if a != b]
     if len(pairs) != 1:
         return 0
-    return _slip(*pairs[0], closed=setting.closed)
+    written, meant = pairs[0]
+    if meant.startswith(written) and len(written) > 3 and meant != written + written[-1]:
+        return LIKELY  # cut off rather than mistyped, which makes another winner doubtful
+    return _slip(written, meant, closed=setting.closed)
 
 
 def _slip(written: str, meant: str, *, closed: bool) -> float:
@@ -263,11 +328,19 @@ def _slip(written: str, meant: str, *, closed: bool) -> float:
         return 0
     if written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant):
         return 0
+    if frozenset((written, meant)) in _LOOKALIKES:
+        return 0
     distance = OSA.distance(written, meant, score_cutoff=2)
     if distance > 2 or (distance == 2 and short < 7):
         return 0
+    if distance == 2 and closed:
+        return LIKELY
     if distance == 1 and closed:
-        return SURE if len(meant) >= 5 else LIKELY
+        return (
+            SURE
+            if len(meant) >= (7 if len(written) == len(meant) else 6) or _is_swapped(written, meant)
+            else LIKELY
+        )
     return SURE if distance == 1 and _is_mistyped(written, meant) else POSSIBLE
 
 
@@ -276,8 +349,12 @@ def _is_mistyped(written: str, meant: str) -> bool:
     if len(meant) < 6 or written[:-1] == meant[:-1]:
         return False
     if len(written) == len(meant):
-        return sorted(written) == sorted(meant)
-    return len(meant) >= 9 or _undoubled(written) == _undoubled(meant)
+        return _is_swapped(written, meant)
+    return len(meant) >= 8 or _undoubled(written) == _undoubled(meant)
+
+
+def _is_swapped(written: str, meant: str) -> bool:
+    return sorted(written) == sorted(meant)
 
 
 def _undoubled(word: str) -> str:
