@@ -63,7 +63,9 @@ class TargetField:
             unique: No two records share its value.
         """
         other = [f"{name}: {self.schema[name]}" for name in _SHOWN_CONSTRAINTS if name in self.schema]
-        if options := self.schema.get("enum"):
+        one_of = self.schema.get("oneOf") or ()
+        named = [option["const"] for option in one_of if isinstance(option, Mapping) and "const" in option]
+        if options := self.schema.get("enum") or named:
             shown = ", ".join(map(str, options[:_MOST_OPTIONS_SHOWN]))
             other.append(f"one of: {shown}" + (", ..." if len(options) > _MOST_OPTIONS_SHOWN else ""))
         if self.is_sensitive:

@@ -186,7 +186,10 @@ _ARRAY_KEYWORDS = {"type", "items", "uniqueItems", "x-sensitive"} | _NOTES | set
 _LENGTHS = {"minLength": ">=", "maxLength": "<="}
 _TEXT_KEYWORDS = {"pattern", *_LENGTHS}
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-_ITEM_KEYWORDS = {"type", "format", "enum", "const", "multipleOf"} | _NOTES | _TEXT_KEYWORDS | set(_BOUNDS)
+_NAMED_OPTION = {"const", "title", "description"}
+_ITEM_KEYWORDS = (
+    {"type", "format", "enum", "const", "oneOf", "multipleOf"} | _NOTES | _TEXT_KEYWORDS | set(_BOUNDS)
+)
 _KEYWORDS = _ITEM_KEYWORDS | {"x-sensitive", "isPrimaryKey"}
 _TYPES = {
     "string": ValueType.TEXT,
@@ -396,16 +399,21 @@ class _Reader:
         self, schema: Mapping[str, Any], value_type: ValueType, nullable: bool, place: str
     ) -> tuple[OneOf, ...]:
         found = []
-        for keyword in ("enum", "const"):
+        for keyword in ("enum", "const", "oneOf"):
             if keyword not in schema:
                 continue
-            options = [schema["const"]] if keyword == "const" else self.keyword(schema, "enum", list, place)
+            if keyword == "oneOf":
+                options = self.named_options(schema, place)
+            else:
+                options = (
+                    [schema["const"]] if keyword == "const" else self.keyword(schema, "enum", list, place)
+                )
             fits = _OPTION_CHECKS.get(
                 value_type, lambda option: isinstance(option, str) and is_value(option, value_type)
             )
             for index, option in enumerate(options):
                 if not (fits(option) or (option is None and nullable)):
-                    pointer = join(place, "const") if keyword == "const" else join(place, "enum", index)
+                    pointer = join(place, keyword) if keyword == "const" else join(place, keyword, index)
                     raise self.refuse(
                         pointer, f"{option!r} is no {value_type.value}; quote it if it is a text"
                     )
@@ -414,6 +422,22 @@ class _Reader:
                 raise self.refuse(join(place, keyword), "names no value")
             found.append(OneOf(values))
         return tuple(found)
+
+    def named_options(self, schema: Mapping[str, Any], place: str) -> list[Any]:
+        """The options of `oneOf`, which names each by `const` and says what it means by `title`."""
+        options: list[Any] = []
+        for index, named in enumerate(self.keyword(schema, "oneOf", list, place)):
+            if not isinstance(named, dict) or "const" not in named or named.keys() - _NAMED_OPTION:
+                raise self.refuse(
+                    join(place, "oneOf", index),
+                    "must be an option: {const: VALUE, title: what it means}; other schemas are not supported",
+                )
+            for keyword in ("title", "description"):
+                self.keyword(named, keyword, str, join(place, "oneOf", index))
+            if named["const"] in options:
+                raise self.refuse(join(place, "oneOf", index), f"{named['const']!r} stands there twice")
+            options.append(named["const"])
+        return options
 
     def text_constraints(
         self, schema: Mapping[str, Any], value_type: ValueType, place: str

@@ -313,7 +313,8 @@ def is_value(text: str, value_type: ValueType) -> bool:
     captured = match[1]
     if value_type is ValueType.INTEGER:
         digits = captured.lstrip("+-0")
-        return len(digits) <= 19 and -(2**63) <= int(captured) < 2**63
+        size = int(digits) if 0 < len(digits) <= 19 else 0
+        return len(digits) <= 19 and size < 2**63 + captured.startswith("-")
     if value_type is ValueType.NUMBER:
         return math.isfinite(float(captured))
     if value_type in (ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP):

@@ -1,0 +1,312 @@
+"""Sorts source values into the options of an enum: a wrong class is worse than none.
+
+A value is held against each option and its title, first exactly, then by what is left of it without case, accents and
+punctuation, then by alias packs (see `aliases`), then by likeness (see `option_labels`). A step decides only if it has
+one winner. From `ACCEPT` on a class is taken over, from `SUGGEST` on it is shown to a reviewer, below it is none.
+The same values and options always give the same classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lume_dagster.generator.aliases import AliasPack, alias_packs
+from lume_dagster.generator.option_labels import LIKELY, RIVAL, STEPS, SURE, Label, Setting, make_setting
+from lume_dagster.generator.text_key import squeezed, words
+
+Scalar = str | int | float | bool
+
+ACCEPT = SURE
+"""From this confidence on a class is written into a lookup."""
+SUGGEST = 0.75
+"""From this confidence on a class is shown to a reviewer."""
+
+_STEPS_OF_CLOSED = ("words", "stem", "misspelled")
+_PACK_COVERAGE = 0.6
+_ABSENT = frozenset(
+    {
+        "",
+        "na",
+        "n a",
+        "none",
+        "null",
+        "nil",
+        "nan",
+        "tbd",
+        "tba",
+        "tbc",
+        "undefined",
+        "missing",
+        "blank",
+        "empty",
+    }
+)
+"""Keys of what people write for nothing."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of the values that a field may have.
+
+    Attributes:
+        value: The value itself.
+        title: What it means, if the schema tells.
+    """
+
+    value: Scalar
+    title: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The value as a source column would hold it."""
+        return ("true" if self.value else "false") if isinstance(self.value, bool) else str(self.value)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a source value means.
+
+    Attributes:
+        value: The source value.
+        option: The option it means; None if there is none, or not one alone.
+        confidence: How sure that is, 0 to 1.
+        reason: How it was found, or why it was not.
+    """
+
+    value: str
+    option: Scalar | None
+    confidence: float
+    reason: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is sure enough to be taken over without a look at it."""
+        return self.option is not None and self.confidence >= ACCEPT
+
+
+def options_of(schema: Mapping[str, Any]) -> tuple[Option, ...]:
+    """The options of a property, with their titles: `enum`, or `oneOf` of `const` and `title`.
+
+    Args:
+        schema: The JSON Schema of one property, as the engine accepts it.
+
+    Returns:
+        Empty if the property has none.
+    """
+    named = schema.get("oneOf", ())
+    found = [Option(one["const"], one.get("title")) for one in named if one.get("const") is not None]
+    return tuple(found) or tuple(Option(value) for value in schema.get("enum", ()) if value is not None)
+
+
+def lookup_entry(column: str, classes: Iterable[Classification]) -> dict[str, Any]:
+    """The mapper entry that translates a column by the accepted classes; the rest are rejects.
+
+    Args:
+        column: The source column.
+        classes: What its values mean.
+    """
+    table = {found.value: found.option for found in classes if found.accepted}
+    return {"lookup": {"from": column, "table": table}}
+
+
+def classify(
+    values: Iterable[str], options: Sequence[Option], *, field: str = "", description: str = ""
+) -> tuple[Classification, ...]:
+    """What each value of a source column means.
+
+    Args:
+        values: The distinct values that are there; they are looked at together, so give all at once.
+        options: What the field may be.
+        field: The field's name.
+        description: What the schema says about it.
+
+    Returns:
+        One class a value, in their order.
+    """
+    return Classifier(tuple(options), field, description).classify(values)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Sorts values into the options of one field.
+
+    Args:
+        options: What the field may be.
+        field: The field's name.
+        description: What the schema says about it.
+    """
+
+    options: tuple[Option, ...]
+    field: str = ""
+    description: str = ""
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """All texts by which the options go."""
+        found = []
+        for index, option in enumerate(self.options):
+            found.append(Label(index, option.text, words(option.text), is_code=option.title is not None))
+            if option.title is not None:
+                found.append(Label(index, option.title, words(option.title)))
+        return tuple(found)
+
+    def classify(self, values: Iterable[str]) -> tuple[Classification, ...]:
+        """What each of the values means; they are looked at together.
+
+        Args:
+            values: The distinct values of a source column.
+        """
+        given = tuple(values)
+        packs = self._packs(given)
+        closed = any(pack.closed for pack, _ in packs)
+        setting = make_setting(self.labels, self.field, closed=closed)
+        codes = {option.text for option in self.options}
+        mostly_codes = 2 * sum(value in codes for value in given) > len(given)
+        return tuple(self._class_of(value, packs, setting, mostly_codes=mostly_codes) for value in given)
+
+    def _class_of(
+        self, value: str, packs: tuple[_Applied, ...], setting: Setting, *, mostly_codes: bool
+    ) -> Classification:
+        exact = [index for index, option in enumerate(self.options) if option.text == value]
+        absent = " ".join(words(value)) in _ABSENT
+        if len(exact) == 1:
+            # `NA` among names is no Namibia, but among codes it is.
+            sure = 1.0 if mostly_codes or not absent or len(value) != 2 else LIKELY
+            return self._found(value, exact[0], sure, "the option itself")
+        spoken = words(value)
+        if not spoken:
+            return _none(value, "holds no word")
+        if (same := self._same_key(value, spoken)) is not None:
+            return same
+        if absent:
+            return _none(value, "stands for nothing")
+        if (known := self._known(value, packs)) is not None:
+            return known
+        return self._alike(value, spoken, packs, setting)
+
+    def _same_key(self, value: str, spoken: tuple[str, ...]) -> Classification | None:
+        written = {label.option for label in self.labels if label.text.strip() == value.strip()}
+        alike = written or {label.option for label in self.labels if label.words == spoken}
+        if not alike and (number := _integer(value)) is not None:
+            alike = {index for index, option in enumerate(self.options) if _integer(option.text) == number}
+        if not alike:
+            return None
+        if len(alike) > 1:
+            return self._ambiguous(value, alike)
+        (option,) = alike
+        absent = (
+            " ".join(spoken) in _ABSENT and squeezed(spoken) == "na" and self.options[option].text != value
+        )
+        return self._found(value, option, LIKELY if absent else 0.99, "but for case and punctuation")
+
+    def _known(self, value: str, packs: tuple[_Applied, ...]) -> Classification | None:
+        """What the alias packs make of a value; None if none of them knows it."""
+        found: set[int | None] = set()
+        names = []
+        for pack, option_of in packs:
+            things = pack.things(value)
+            if not things:
+                continue
+            names.append(pack.name)
+            hit = {option_of[thing] for thing in things if thing in option_of}
+            ambiguous = len(things) > 1 and (pack.closed or len(hit) > 1)
+            found |= {None} if ambiguous or not hit else set(hit)
+        if not names:
+            return None
+        (option, *others) = found
+        if others or option is None:
+            return _none(value, f"{' and '.join(names)}: no option alone means it")
+        sure = 0.98 if len(packs) == 1 or len(words(value)[0]) > 2 else LIKELY
+        return self._found(value, option, sure, f"a name of it ({names[0]})")
+
+    def _alike(
+        self, value: str, spoken: tuple[str, ...], packs: tuple[_Applied, ...], setting: Setting
+    ) -> Classification:
+        labels = self._labels_and_names(packs)
+        steps = [step for step in STEPS if not setting.closed or step.name in _STEPS_OF_CLOSED]
+        best: Classification | None = None
+        for step in steps:
+            scores: dict[int, float] = {}
+            for label in labels:
+                if likeness := step.likeness(spoken, value, label, setting):
+                    scores[label.option] = max(likeness, scores.get(label.option, 0))
+            if not scores:
+                continue
+            (option, sure), *rest = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+            if rest and (rest[0][1] == sure or rest[0][1] >= RIVAL):
+                return best or self._ambiguous(value, {option, rest[0][0]})
+            if option < 0:
+                return best or _none(value, "is another of the kind, and no option")
+            if sure >= SUGGEST and (best is None or sure > best.confidence):
+                best = self._found(value, option, sure, step.name)
+            if sure >= ACCEPT:
+                break
+        return best or _none(value, "is like no option")
+
+    def _labels_and_names(self, packs: tuple[_Applied, ...]) -> tuple[Label, ...]:
+        """The labels of the options and the names that the packs know; those of no option count below 0."""
+        found = list(self.labels)
+        for pack, option_of in packs:
+            for name, things in pack.names.items():
+                if len(things) == 1 and len(name) > 3:
+                    (thing,) = things
+                    found.append(Label(option_of.get(thing, -1 - thing), name, tuple(name.split())))
+        return tuple(found)
+
+    def _packs(self, values: tuple[str, ...]) -> tuple[_Applied, ...]:
+        """The packs that the options are of: those the field's name speaks for, else those that know most values."""
+        said = frozenset(words(f"{self.field} {self.description}".replace("_", " ")))
+        found: list[tuple[AliasPack, dict[int, int], bool]] = []
+        for pack in alias_packs():
+            option_of = self._things(pack)
+            if len(option_of) >= _PACK_COVERAGE * len(self.options):
+                found.append((pack, option_of, bool(pack.hints & said)))
+        hinted = [one for one in found if one[2]] or found
+        if len(hinted) > 1:
+            most = max(len(option_of) for _, option_of, _ in hinted)
+            hinted = [one for one in hinted if len(one[1]) == most]
+        if len(hinted) > 1:
+            knows = [
+                sum(len(value) > 3 and bool(pack.things(value)) for value in values) for pack, _, _ in hinted
+            ]
+            hinted = [one for one, known in zip(hinted, knows, strict=True) if known == max(knows)]
+        return tuple((pack, option_of) for pack, option_of, _ in hinted)
+
+    def _things(self, pack: AliasPack) -> dict[int, int]:
+        """Which option stands for which thing of a pack; a title says more than a code."""
+        option_of: dict[int, int] = {}
+        twice: set[int] = set()
+        for index, option in enumerate(self.options):
+            thing = pack.thing_of_option(option.title) if option.title else None
+            thing = pack.thing_of_option(option.text) if thing is None else thing
+            if thing is not None:
+                if thing in option_of:
+                    twice.add(thing)
+                option_of[thing] = index
+        return {thing: index for thing, index in option_of.items() if thing not in twice}
+
+    def _found(self, value: str, option: int, confidence: float, reason: str) -> Classification:
+        return Classification(value, self.options[option].value, confidence, reason)
+
+    def _ambiguous(self, value: str, options: set[int]) -> Classification:
+        named = sorted(self.options[option].text for option in options if option >= 0)
+        return _none(value, f"may be {' or '.join(named[:3])}" if len(named) > 1 else "may be several things")
+
+
+_Applied = tuple[AliasPack, dict[int, int]]
+"""A pack that fits the options, and which option stands for which of its things."""
+
+
+def _none(value: str, reason: str) -> Classification:
+    return Classification(value, None, 0, reason)
+
+
+def _integer(text: str) -> int | None:
+    plain = text.strip()
+    whole, point, decimals = plain.partition(".")
+    if point and decimals.strip("0"):
+        return None
+    return int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 18 else None
