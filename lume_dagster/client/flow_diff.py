@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from lume_dagster.client.models import FlowVersionInfo, Record
 
-
 _ABSENT = object()
 
 

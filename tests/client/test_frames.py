@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,12 @@ def test_an_unknown_library_or_kind_is_told_before_anything_is_asked() -> None:
         with pytest.raises(ValueError, match="'mapped' or 'rejects', not 'both'"):
             client.results_frame("run_x", "both")  # type: ignore[arg-type]
         assert lume.requests == []
+
+
+def test_a_library_that_is_missing_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with (
+        LumeClient("http://lume.test") as client,
+        pytest.raises(ImportError, match=r"lume-dagster\[polars\]"),
+    ):
+        client.results_frame("run_x", frame="polars")
