@@ -20,12 +20,12 @@ def split_flow_version(flow_version: str) -> tuple[str, str]:
     return name, version
 
 
-def newest_version(versions: Iterable[Iterable[str]]) -> str | None:
+def newest_version(versions: Iterable[str]) -> str | None:
     """The version ``vN`` of the greatest number; None if there is none.
 
     Example:
-        >>> newest_version([["v9", "v10"]])
+        >>> newest_version(["v9", "v10"])
         'v10'
     """
-    found = [version for some in versions for version in some if _NUMBERED.fullmatch(version)]
-    return max(found, key=lambda version: int(version[1:]), default=None)
+    numbered = filter(_NUMBERED.fullmatch, versions)
+    return max(numbered, key=lambda version: int(version[1:]), default=None)

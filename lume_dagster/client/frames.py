@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -153,12 +154,13 @@ def converter(frame: str) -> Callable[[pa.Table], Any]:
     """
     if frame == "arrow":
         return lambda table: table
+    if frame not in ("pandas", "polars"):
+        raise ValueError(f"a frame is made by 'pandas', 'polars' or 'arrow', not {frame!r}")
+    try:
+        library = import_module(frame)
+    except ImportError as error:
+        raise ImportError(f"a {frame} frame needs {frame}: install 'lume-dagster[{frame}]'") from error
     if frame == "pandas":
-        import pandas as _  # noqa: F401, PLC0415 - an extra; pyarrow would miss it only after the work
-
         return lambda table: table.to_pandas()
-    if frame == "polars":
-        import polars  # noqa: PLC0415 - an extra
-
-        return polars.from_arrow
-    raise ValueError(f"a frame is made by 'pandas', 'polars' or 'arrow', not {frame!r}")
+    from_arrow: Callable[[pa.Table], Any] = library.from_arrow
+    return from_arrow

@@ -237,6 +237,8 @@ _MEMBERS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 class LumeRun(Record):
     """One execution of a flow version on one batch, as Lume last told it.
 
+    The runs that a client hands out are handles, which can ask again: :class:`~lume_dagster.client.RunHandle`.
+
     The properties read :attr:`metadata`. A property is None where this Lume does not tell the thing, or
     tells it in a shape unknown to this version (which is logged once).
 

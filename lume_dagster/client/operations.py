@@ -302,9 +302,9 @@ class Operations:
         if ":" in name:
             return (yield from self.flow_version(name))
         flows = yield from self.flows()
-        version = newest_version(found.versions for found in flows if found.name == name)
+        version = newest_version(version for flow in flows if flow.name == name for version in flow.versions)
         if version is None:
-            there = ", ".join(found.name for found in flows) or "none"
+            there = ", ".join(flow.name for flow in flows) or "none"
             raise NotFoundError(
                 f"there is no flow {name!r} with a version in this Lume; flows there: {there}"
             )

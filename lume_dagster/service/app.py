@@ -21,7 +21,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lume_dagster.service.errors import InvalidRequestError, NotFoundError, ServiceError, UnauthorizedError
+from lume_dagster.service.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    ServiceError,
+    TooLargeError,
+    UnauthorizedError,
+)
 from lume_dagster.service.exact_json import read_exact_json
 from lume_dagster.service.models import (
     CreateFlowRun,
@@ -121,7 +127,12 @@ async def _create_run(service: LumeService, request: Request) -> Response:
 
 async def _create_flow_run(service: LumeService, request: Request) -> Response:
     key = _idempotency_key(request)
-    body = await _read_bytes(request, "application/json", _MAX_DATA_BYTES)
+    body = await _read_bytes(
+        request,
+        "application/json",
+        _MAX_DATA_BYTES,
+        "write the records to a file, and hand that over or let Lume read it where it lies",
+    )
 
     def create() -> tuple[Run, bool]:
         order = _validated(CreateFlowRun, read_exact_json(body))
@@ -217,7 +228,7 @@ _OPERATIONS = (
         Run,
         statuses=(201, 200),
         body=CreateRun,
-        problems=(404, 409, 422),
+        problems=(404, 409, 413, 422),
     ),
     _Operation(
         "GET",
@@ -372,20 +383,20 @@ def _endpoint(service: LumeService, row: _Operation) -> Callable[[Request], Awai
 
 
 async def _read_body(request: Request, model: type[Query]) -> Query:
-    body = await _read_bytes(request, "application/json", _MAX_BODY_BYTES)
+    body = await _read_bytes(request, "application/json", _MAX_BODY_BYTES, "shorten run_metadata")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise _invalid(error) from error
 
 
-async def _read_bytes(request: Request, media_type: str, most_bytes: int) -> bytes:
+async def _read_bytes(request: Request, media_type: str, most_bytes: int, remedy: str) -> bytes:
     _check_type(request, media_type)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > most_bytes:
-            raise InvalidRequestError(f"the body is larger than {most_bytes} bytes")
+            raise TooLargeError(f"the body is larger than {most_bytes} bytes; {remedy}")
     return bytes(body)
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -116,8 +116,9 @@ class Uploads:
             return
         now = time.time()
         for path in self._incoming.iterdir():
-            if now - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its sender may have ended meanwhile
+                if now - path.stat().st_mtime > _ABANDONED_SECONDS:
+                    path.unlink()
 
 
 class Incoming:

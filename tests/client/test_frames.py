@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -151,3 +152,12 @@ def test_objects_and_arrays_from_pages_are_those_of_the_file(tmp_path: Path) -> 
         None,
     ]
     assert [len(row["l"] or ()) for row in from_file.to_pylist()] == [2, 0]
+
+
+def test_a_library_that_is_missing_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with (
+        LumeClient("http://lume.test") as client,
+        pytest.raises(ImportError, match=r"lume-dagster\[polars\]"),
+    ):
+        client.results_frame("run_x", frame="polars")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -178,3 +180,22 @@ def test_wrong_arguments_are_refused_before_anything_is_sent(
     with pytest.raises(ValueError, match=says):
         call(client)
     assert lume.requests == []
+
+
+def test_a_file_is_sent_again_as_a_whole(client: Any, lume: ScriptedLume, tmp_path: Path) -> None:
+    file = tmp_path / "people 1.csv"
+    file.write_bytes(b"ID\n" + b"1\n" * 300_000)
+    lume.inject(Fault.lost_answer(), path="/v1/uploads")
+    lume.inject(Fault.status(503), path="/v1/uploads")
+    source_path = client.upload_file(str(file))
+    assert source_path == f"upload:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    sent = lume.asked("POST", "/v1/uploads")
+    assert [(request.query, request.body) for request in sent] == [
+        ({"name": file.name}, file.read_bytes())
+    ] * 3
+    assert {request.headers["content-length"] for request in sent} == {str(file.stat().st_size)}
+
+
+def test_a_file_that_cannot_be_read_is_told(client: Any, lume: ScriptedLume, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.csv"):
+        client.upload_file(tmp_path / "gone.csv")

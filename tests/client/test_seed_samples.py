@@ -118,6 +118,15 @@ def test_waiting_by_a_loop_of_ones_own(initialised: Lume) -> None:
     assert final_run.metadata["run"]["run_id"] == initial_run.id
 
 
+def test_a_loop_of_ones_own_may_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default_client, "_client", None)
+    with ScriptedLume(RunScript(["PENDING", "RUNNING"])) as server:
+        lume.init(base_url=server.url)
+        initial_run = lume.run("people:v1", "endless.csv")
+        with pytest.raises(TimeoutError, match=f"{initial_run.id} did not complete after 3 attempts"):
+            wait_for_run_completion(initial_run.id, max_attempts=3, initial_delay=0.01)
+
+
 @pytest.mark.parametrize(
     ("status", "content"), [("SUCCEEDED", PEOPLE_GOOD), ("PARTIAL_FAILED", PEOPLE), ("FAILED", "")]
 )

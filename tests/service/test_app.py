@@ -114,7 +114,7 @@ def test_a_faulty_body_is_told(http: httpx.Client, body: str, told: str) -> None
 
 
 def test_a_huge_body_is_refused(http: httpx.Client) -> None:
-    problem(http.post("/v1/runs", content=b" " * (2 << 20), headers=AS_JSON), 422)
+    problem(http.post("/v1/runs", content=b" " * (2 << 20), headers=AS_JSON), 413)
 
 
 def test_a_body_that_any_web_page_could_send_is_refused(http: httpx.Client, people: Path) -> None:

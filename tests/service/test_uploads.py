@@ -251,6 +251,12 @@ def test_faulty_records_are_told(
     assert not (settings.home / "records").exists()
 
 
+def test_records_that_are_too_many_are_told_the_other_way(http: httpx.Client) -> None:
+    body = b'{"source_data": [' + b" " * (64 << 20) + b"]}"
+    answer = http.post("/v1/flows/people/runs", content=body, headers={"content-type": "application/json"})
+    assert "write the records to a file" in problem(answer, 413)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
