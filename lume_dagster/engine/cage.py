@@ -12,10 +12,9 @@ import duckdb
 from pydantic import BaseModel, ConfigDict, Field
 
 from lume_dagster.engine.errors import CancelledError, EngineError
+from lume_dagster.engine.interrupt import interrupting
 from lume_dagster.engine.sql import literal
 from lume_dagster.engine.stage import Cancel, check_cancel
-
-_WATCH_SECONDS = 0.05
 
 
 class EngineSettings(BaseModel):
@@ -91,7 +90,7 @@ class Cage:
         with self._connection(directories) as connection:
             cursor = connection.cursor()
             try:
-                with _interrupting(cursor, cancel):
+                with interrupting(cursor.interrupt, cancel):
                     yield cursor
             except duckdb.InterruptException as error:
                 check_cancel(cancel)
@@ -134,28 +133,6 @@ class Cage:
                 self._shared.close()
                 self._shared = None
         atexit.unregister(self.close)
-
-
-@contextmanager
-def _interrupting(cursor: duckdb.DuckDBPyConnection, cancel: Cancel | None) -> Iterator[None]:
-    """Interrupt the cursor as soon as the flag is set, again and again: one between two statements is lost."""
-    if cancel is None:
-        yield
-        return
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_WATCH_SECONDS):
-            if cancel.is_set():
-                cursor.interrupt()
-
-    watcher = threading.Thread(target=watch, name="lume-engine-cancel", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _first_line(error: Exception) -> str:

@@ -161,7 +161,7 @@ EnvironmentVariable = Annotated[StrictStr, AfterValidator(_variable_name)]
 class SourceSpec(Part):
     """How to read a batch. All of it is optional."""
 
-    format: Literal["csv", "parquet", "jsonl", "json", "query"] | None = Field(
+    format: Literal["csv", "parquet", "jsonl", "json", "excel", "query"] | None = Field(
         default=None, description="How it is written; taken from the file's extension if it is not given."
     )
     delimiter: StrictStr = Field(
@@ -170,6 +170,13 @@ class SourceSpec(Part):
     encoding: StrictStr = Field(
         default="utf-8",
         description="The text encoding of a CSV or JSON file, by its Python name; or detect.",
+    )
+    sheet: StrictStr | Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None,
+        description="format excel: the sheet's name or its number; the first if it is not given.",
+    )
+    header_row: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = Field(
+        default=1, description="format excel: the row that holds the names of the columns."
     )
     null_values: list[StrictStr] = Field(
         default=[""], description="Texts that mean that a value is absent, whether quoted or not."
@@ -200,6 +207,12 @@ class SourceSpec(Part):
             raise ValueError("format: query needs connection_env and query")
         if self.format != "query" and (self.connection_env is not None or self.query is not None):
             raise ValueError("connection_env and query are for format: query")
+        return self
+
+    @model_validator(mode="after")
+    def _sheet_of_a_workbook(self) -> SourceSpec:
+        if self.format not in (None, "excel") and (self.sheet is not None or self.header_row != 1):
+            raise ValueError("sheet and header_row are for format: excel")
         return self
 
     @field_validator("delimiter")

@@ -10,6 +10,7 @@ from lume_dagster.engine.batch_file import open_batch_file, suffix_of
 from lume_dagster.engine.cage import Cage, EngineSettings
 from lume_dagster.engine.csv_source import stage_csv
 from lume_dagster.engine.errors import BatchError
+from lume_dagster.engine.excel_source import stage_excel
 from lume_dagster.engine.flow import FlowVersion
 from lume_dagster.engine.json_source import stage_json, stage_json_lines
 from lume_dagster.engine.parquet_source import stage_parquet
@@ -19,7 +20,13 @@ from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_can
 from lume_dagster.engine.table_target import BatchName, load_table
 from lume_dagster.engine.transform import BatchResult, transform
 
-_READERS = {"csv": stage_csv, "parquet": stage_parquet, "jsonl": stage_json_lines, "json": stage_json}
+_READERS = {
+    "csv": stage_csv,
+    "parquet": stage_parquet,
+    "jsonl": stage_json_lines,
+    "json": stage_json,
+    "excel": stage_excel,
+}
 _EXTENSIONS = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -29,6 +36,7 @@ _EXTENSIONS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "excel"),
 }
 
 
