@@ -6,14 +6,17 @@ import statistics
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
-from lume_dagster.outputs import output_file
+from lume_dagster.client import FlowVersionInfo, LumeRun
 from lume_dagster.target_schema import schema_differences
+
+if TYPE_CHECKING:
+    from lume_dagster.client import LumeClient
+    from lume_dagster.outputs import OutputFile
 
 Level = Literal["error", "warn", "off"]
 
@@ -248,7 +251,7 @@ def _rows_reconcile(batch: Batch, level: Level) -> Verdict:
 
 
 def _rows_held(batch: Batch, kind: Literal["mapped", "rejects"]) -> int:
-    file = output_file(batch.run, kind)
+    file = _output_file(batch.run, kind)
     return file.rows() if file is not None else batch.client.results(batch.run, kind, page=1, size=1).total
 
 
@@ -299,7 +302,7 @@ def _errors_allowed(batch: Batch, checks: LumeChecks) -> Verdict:
 
 
 def _schema(batch: Batch, level: Level) -> Verdict:
-    file = output_file(batch.run, "mapped")
+    file = _output_file(batch.run, "mapped")
     if file is None:
         location = batch.run.target_locations and batch.run.target_locations.mapped
         return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, "warn")
@@ -342,6 +345,12 @@ def _volume(batch: Batch, volume: VolumeCheck) -> Verdict:
     passed = volume.min_ratio * median <= rows.source <= volume.max_ratio * median
     summary = f"{rows.source} rows; the median of {len(earlier)} earlier batches is {median:g}"
     return Verdict(passed, summary, figures, volume.level)
+
+
+def _output_file(run: LumeRun, kind: Literal["mapped", "rejects"]) -> OutputFile | None:
+    from lume_dagster import outputs  # noqa: PLC0415 - pyarrow is slow to import, and not needed to declare checks
+
+    return outputs.output_file(run, kind)
 
 
 def _listed(items: Iterable[str]) -> str:
