@@ -56,18 +56,28 @@ def _range(definitions: Any, resources: dict[str, Any], count: int) -> float:
     """Seconds of one Dagster run of a whole range in this process."""
     import dagster as dg
 
-    resources = {**resources, "lume_io_manager": dg.mem_io_manager}
+    resources = {**resources, "lume_io_manager": dg.FilesystemIOManager()}
     defs = dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
     job = defs.resolve_implicit_global_asset_job_def()
     keys = _keys(count)
     tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
     with dg.DagsterInstance.get() as instance:
+        dg.materialize([_nothing()], instance=instance)  # a first run makes the tables
         start = time.perf_counter()
         done = job.execute_in_process(instance=instance, tags=tags)
         seconds = time.perf_counter() - start
     if not done.success:
         raise SystemExit("the range did not succeed")
     return seconds
+
+
+def _nothing() -> Any:
+    import dagster as dg
+
+    @dg.asset
+    def nothing() -> None: ...
+
+    return nothing
 
 
 class _Peak:
@@ -134,7 +144,7 @@ def our_job() -> Any:
     from lume_dagster import LumeResource
 
     lume = LumeResource(base_url=os.environ["SIMULATED"])
-    resources = dg.Definitions(resources={"lume": lume, "lume_io_manager": dg.mem_io_manager})
+    resources = dg.Definitions(resources={"lume": lume, "lume_io_manager": dg.FilesystemIOManager()})
     return _job(dg.Definitions.merge(_definitions(1000), resources))
 
 
@@ -215,7 +225,7 @@ def _backoff() -> dict[str, Any]:
             late.append(clock[0] - length)
             asked.append(len(times))
             pauses += [after - before for before, after in pairwise(times)]
-        found[str(length)] = {"p95": _p95(late), "requests": max(asked), "pause": min(pauses)}
+        found[str(length)] = {"p95": _p95(late), "requests": max(asked), "pause": round(min(pauses), 6)}
     return found
 
 
@@ -235,7 +245,7 @@ def _load_ours(flows: int) -> dict[str, float]:
             build_lume_assets(flow_version=f"flow_{n}:v1", partitions_def=days, source_path="{partition_key}")
             for n in range(flows)
         ),
-        dg.Definitions(resources={"lume": None, "lume_io_manager": dg.mem_io_manager}),
+        dg.Definitions(resources={"lume": None, "lume_io_manager": dg.FilesystemIOManager()}),
     )
     definitions.get_repository_def().load_all_definitions()
     return {"wall": time.perf_counter() - start}
