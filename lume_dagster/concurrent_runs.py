@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from lume_dagster.client import AsyncLumeClient, LumeError, LumeRun
+from lume_dagster.client import LumeError, LumeRun
 from lume_dagster.run_handler import Attachment, Remember
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from lume_dagster.client import AsyncLumeClient
 
 T = TypeVar("T")
 A = TypeVar("A")

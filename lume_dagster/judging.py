@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lume_dagster.client import LumeRun
-from lume_dagster.client.frames import output_file
 from lume_dagster.metadata import outcome
 from lume_dagster.target_schema import schema_differences
 from lume_dagster.verdict import Batch, Level, Verdict
@@ -86,7 +85,7 @@ def rows_reconcile(batch: Batch, level: Level) -> Verdict:
 
 
 def _rows_held(batch: Batch, kind: Literal["mapped", "rejects"]) -> int:
-    file = output_file(batch.run, kind)
+    file = batch.file(kind)
     return file.rows() if file is not None else batch.client.results(batch.run, kind, page=1, size=1).total
 
 
@@ -137,7 +136,7 @@ def errors_allowed(batch: Batch, types: Sequence[str], fields: Sequence[str]) ->
 
 def schema(batch: Batch, level: Level) -> Verdict:
     """Whether the columns of the output are those of the target schema."""
-    file = output_file(batch.run, "mapped")
+    file = batch.file("mapped")
     if file is None:
         location = batch.run.target_locations and batch.run.target_locations.mapped
         return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, "warn")

@@ -10,20 +10,16 @@ import hashlib
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import dagster as dg
 
-from lume_dagster.client import (
-    AlreadySucceededError,
-    AsyncLumeClient,
-    LumeClient,
-    LumeError,
-    LumeRun,
-    NotFoundError,
-)
+from lume_dagster.client import AlreadySucceededError, LumeError, LumeRun, NotFoundError
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.resource import LumeResource
+
+if TYPE_CHECKING:
+    from lume_dagster.client import AsyncLumeClient, LumeClient
 
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pyarrow as pa
 
-from lume_dagster.client.frames import arrow_type_of, json_type_of
+from lume_dagster.client.models import json_type_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SHOWN_CONSTRAINTS = (
     "const",
@@ -54,6 +56,8 @@ class TargetField:
     @property
     def arrow_type(self) -> pa.DataType | None:
         """The type of its column; None where this version does not know."""
+        from lume_dagster.client.frames import arrow_type_of  # noqa: PLC0415 - pyarrow is slow to import
+
         return arrow_type_of(self.schema)
 
     def column(self, *, unique: bool) -> dg.TableColumn:

@@ -30,7 +30,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _FINAL = ("SUCCEEDED", "PARTIAL_FAILED", "INCOMPLETE", "FAILED", "CRASHED")
-_HELD_STEP_SECONDS = 0.02
+_HELD_STEP_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,10 @@ def _problem(code: int, kind: str, title: str, **members: object) -> _Answer:
     return _answer(code, body, content_type="application/problem+json")
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # hundreds of clients may connect at once
+
+
 class ScriptedLume:
     """A Lume over HTTP whose runs follow a script. Use it as a context manager.
 
@@ -204,7 +208,7 @@ class ScriptedLume:
         self._faults: list[tuple[Fault, str | None, str]] = []
 
     def __enter__(self) -> ScriptedLume:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
@@ -376,7 +380,9 @@ class ScriptedLume:
         while status not in _FINAL and run.stages[0].seconds is not None and self._monotonic() < end:
             if query.get("until") != "final" and status != first:
                 break
-            self._sleep(min(_HELD_STEP_SECONDS, max(0.0, end - self._monotonic())))
+            # In steps, as a cancel may come in between.
+            left = min(end, run.entered + run.stages[0].seconds) - self._monotonic()
+            self._sleep(min(_HELD_STEP_SECONDS, max(0.0, left)))
             status = self._advance(run)
         applied = {"preference_applied": f"wait={hold:g}"} if hold else {}
         return _answer(200, self._view(run), **applied)

@@ -7,12 +7,18 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
-import pyarrow as pa
 
-from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
+from lume_dagster.client import FlowVersionInfo, LumeRun
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lume_dagster.client import LumeClient
+    from lume_dagster.client.frames import OutputFile
+    from lume_dagster.client.models import ResultKind
 
 Level = Literal["error", "warn", "off"]
 
@@ -34,6 +40,12 @@ class Batch:
     client: LumeClient
     flow: FlowVersionInfo
     earlier_rows: Callable[[], Sequence[int]] = tuple
+
+    def file(self, kind: ResultKind) -> OutputFile | None:
+        """The Parquet file of an output; None where this process cannot reach it."""
+        from lume_dagster.client.frames import output_file  # noqa: PLC0415 - pyarrow is slow to import
+
+        return output_file(self.run, kind)
 
     def mapped(self) -> pa.Table:
         """The records that the run mapped.

@@ -2,13 +2,15 @@
 
 It talks to any Lume over HTTP, hosted or embedded, and knows neither Dagster nor the embedded service.
 :class:`LumeClient` blocks, :class:`AsyncLumeClient` does not; they have the same methods. :func:`run`,
-:func:`run_status` and :func:`flow` speak through one client for the whole program, which :func:`init` makes.
+:func:`run_status` and :func:`flow` speak through one client for the whole program, which :func:`init` makes. All of
+these are imported when they are first used: httpx takes its time, and who only declares assets does not need it.
 """
 
 from __future__ import annotations
 
-from lume_dagster.client.client import AsyncLumeClient, LumeClient
-from lume_dagster.client.default import flow, init, run, run_status
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lume_dagster.client.errors import (
     AlreadySucceededError,
     ApiError,
@@ -23,13 +25,6 @@ from lume_dagster.client.errors import (
     RunTimeoutError,
 )
 from lume_dagster.client.flow_diff import FlowChange, FlowDiff, diff_flow_versions
-from lume_dagster.client.handles import (
-    AsyncFlowHandle,
-    AsyncRunHandle,
-    FlowHandle,
-    Processed,
-    RunHandle,
-)
 from lume_dagster.client.models import (
     ErrorCount,
     FlowInfo,
@@ -48,6 +43,25 @@ from lume_dagster.client.models import (
     ValidationSummary,
 )
 from lume_dagster.client.settings import ClientSettings, Timekeeper
+
+if TYPE_CHECKING:
+    from lume_dagster.client.client import AsyncLumeClient, LumeClient
+    from lume_dagster.client.default import flow, init, run, run_status
+    from lume_dagster.client.handles import AsyncFlowHandle, AsyncRunHandle, FlowHandle, Processed, RunHandle
+
+_LATE = {
+    "AsyncFlowHandle": "handles",
+    "AsyncLumeClient": "client",
+    "AsyncRunHandle": "handles",
+    "FlowHandle": "handles",
+    "LumeClient": "client",
+    "Processed": "handles",
+    "RunHandle": "handles",
+    "flow": "default",
+    "init": "default",
+    "run": "default",
+    "run_status": "default",
+}
 
 __all__ = [
     "AlreadySucceededError",
@@ -93,3 +107,9 @@ __all__ = [
     "run",
     "run_status",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

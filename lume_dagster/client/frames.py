@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from importlib import import_module
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from lume_dagster.client.models import LumeRun, RejectRecord, ResultKind
+from lume_dagster.client.models import LumeRun, RejectRecord, ResultKind, json_type_of
 
 REJECTS_SCHEMA = pa.schema(
     {
@@ -84,13 +84,6 @@ def read_file(run: LumeRun, kind: ResultKind) -> pa.Table | None:
     """The table of a run's output file, or None where there is none to be reached."""
     file = output_file(run, kind)
     return file.read() if file else None
-
-
-def json_type_of(schema: Mapping[str, Any]) -> str:
-    """The JSON type of a property, `null` left aside; `string` where the schema names none."""
-    stated = schema.get("type", "string")
-    types = [stated] if isinstance(stated, str) else [name for name in stated if name != "null"]
-    return types[0] if types else "string"
 
 
 def arrow_type_of(schema: Mapping[str, Any]) -> pa.DataType | None:

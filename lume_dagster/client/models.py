@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -469,6 +470,13 @@ class FlowVersionInfo(Record):
     mapper: _Members = Field(default_factory=dict)
     target: _Members = Field(default_factory=dict)
     rules: tuple[_Members, ...] = ()
+
+
+def json_type_of(schema: Mapping[str, Any]) -> str:
+    """The JSON type of a property, `null` left aside; `string` where the schema names none."""
+    stated = schema.get("type", "string")
+    types = [stated] if isinstance(stated, str) else [name for name in stated if name != "null"]
+    return types[0] if types else "string"
 
 
 class Health(Record):
