@@ -3,14 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dagster.components.resolved.errors import ResolutionException
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lume_dagster import LumeChecks, VolumeCheck
+from lume_dagster import FieldLimits, LumeChecks, VolumeCheck, lume_check
 from lume_dagster.checks import mapped_checks
 from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
 from lume_dagster.judging import status_verdict
@@ -36,7 +38,7 @@ def run_with(status: str = "PARTIAL_FAILED", **metadata: Any) -> LumeRun:
 
 
 def judge(checks: LumeChecks, run: LumeRun, name: str, **around: Any) -> Verdict:
-    (check,) = [check for check in mapped_checks(checks) if check.name == name]
+    (check,) = [check for check in mapped_checks(checks, FLOW) if check.name == name]
     client: Any = around.pop("client", None)
     return check.judge(Batch(run, client, FLOW, **around))
 
@@ -102,6 +104,132 @@ def test_forbidden_errors_stop_a_batch_by_type_and_by_field() -> None:
         {"by_type": {"type": 3}, "by_field": {"id": {"type": 3}}},
     ):
         assert judge(checks, run_with(validation=found), "errors_allowed").stops
+
+
+def test_limits_are_no_numbers_that_would_be_plotted() -> None:
+    verdict = judge(LumeChecks(), run_with(rows=rows(9, 1)), "reject_rate")
+    numbers = {name for name, value in verdict.figures.items() if isinstance(value, int | float)}
+    assert numbers == {"reject_rate"}
+    assert verdict.figures["limits"] == "warns above 2.00%, stops the batch above 10.00%"
+
+
+@given(
+    errors=st.integers(0, 200),
+    source=st.integers(0, 100),
+    limits=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_a_field_is_judged_by_its_own_limits(errors: int, source: int, limits: tuple[float, float]) -> None:
+    warn, error = sorted(limits)
+    run = run_with(rows=rows(0, source), validation={"by_field": {"name": {"length": errors}}})
+    checks = LumeChecks(per_field=True, fields={"name": FieldLimits(warn=warn, error=error)})
+    verdict = judge(checks, run, "field_name")
+    rate = min(1.0, errors / source) if source else 0.0
+    assert verdict.stops == (rate > error)
+    assert verdict.passed == (rate <= warn)
+    assert verdict.figures["errors"] == errors
+
+
+def test_each_target_field_has_a_check_on_request() -> None:
+    def names(checks: LumeChecks, flow: FlowVersionInfo | None = FLOW) -> dict[str, bool]:
+        found = mapped_checks(checks, flow)
+        return {check.name: check.can_stop for check in found if check.name.startswith("field_")}
+
+    assert names(LumeChecks()) == {}
+    assert names(LumeChecks(per_field=True)) == {"field_id": False, "field_name": False}
+    assert names(LumeChecks(per_field=True, field_error=0.5)) == {"field_id": True, "field_name": True}
+    only = LumeChecks(fields={"name": FieldLimits(error=0.0)})
+    assert names(only) == names(only, None) == {"field_name": True}
+
+
+def test_a_key_error_counts_for_every_field_of_the_key() -> None:
+    found = {"by_field": {"id, name": {"duplicate": 1}, "name": {"length": 2}}}
+    run = run_with(rows=rows(7, 3), validation=found)
+    checks = LumeChecks(per_field=True)
+    assert judge(checks, run, "field_id").summary == "1 errors in 10 rows (duplicate 1): 10.00%, above 2.00%"
+    assert judge(checks, run, "field_name").figures["errors"] == 3
+
+
+@pytest.mark.parametrize(
+    ("checks", "flow", "told"),
+    [
+        (LumeChecks(per_field=True), None, "flow=lume.client.flow_version"),
+        (LumeChecks(fields={"nam": FieldLimits(warn=0.1)}), FLOW, "limits for nam, .* fields are id, name"),
+    ],
+)
+def test_fields_that_are_not_known_are_refused(
+    checks: LumeChecks, flow: FlowVersionInfo | None, told: str
+) -> None:
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match=told):
+        mapped_checks(checks, flow)
+
+
+def test_a_check_of_ones_own_is_a_function_of_the_batch(outputs: dict[str, str]) -> None:
+    @lume_check("warn")
+    def enough(batch: Batch) -> Verdict:
+        """There are enough records."""
+        count = batch.mapped().num_rows
+        return Verdict(count > 5, f"{count} records", {"records": count})
+
+    @lume_check(name="even")
+    def is_even(batch: Batch) -> bool:
+        return batch.mapped().num_rows % 2 == 0
+
+    @lume_check()
+    def broken(batch: Batch) -> Verdict:
+        raise KeyError("no such thing")
+
+    checks = LumeChecks(custom=(enough, is_even, broken))
+    run = run_with(target_locations=outputs)
+    verdict = judge(checks, run, "enough")
+    assert (verdict.passed, verdict.stops, verdict.figures) == (False, False, {"records": 2})
+    assert judge(checks, run, "even").passed
+    assert judge(checks, run, "broken").stops
+    assert "KeyError" in judge(checks, run, "broken").summary
+    specs = {check.name: (check.description, check.can_stop) for check in checks.custom}
+    assert specs == {"enough": ("There are enough records.", False), "even": ("", True), "broken": ("", True)}
+
+
+@pytest.mark.parametrize("name", ["schema", "status"])
+def test_two_checks_of_one_name_are_refused(name: str) -> None:
+    mine = lume_check(name=name)(lambda batch: True)
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="lume_check"):
+        mapped_checks(LumeChecks(custom=(mine,)))
+
+
+def test_thresholds_can_be_written_in_yaml() -> None:
+    checks = LumeChecks.resolve_from_yaml(
+        """
+        reject_rate_warn: "{{ limit }}"
+        source_drift: off
+        volume: {last: 5, level: error}
+        fields: {name: {error: 0.1}}
+        custom: [tests.dagster.test_checks.always, "{{ mine }}"]
+        """,
+        scope={"limit": 0.05, "mine": always},
+    )
+    assert (checks.reject_rate_warn, checks.source_drift) == (0.05, "off")
+    assert checks.volume == VolumeCheck(last=5, level="error")
+    assert checks.fields == {"name": FieldLimits(error=0.1)}
+    assert checks.custom == (always, always)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("tests.nowhere.x", "cannot be imported"),
+        ("always", "package.module.name"),
+        ("tests.dagster.test_checks.run_with", "decorate the function"),
+    ],
+)
+def test_a_check_that_cannot_be_imported_is_named(path: str, told: str) -> None:
+    with pytest.raises(ResolutionException, match=told) as raised:
+        LumeChecks.resolve_from_yaml(f"custom: [{path}]")
+    assert path in str(raised.value)
+
+
+@lume_check()
+def always(batch: Batch) -> bool:
+    return True
 
 
 def test_what_a_run_does_not_tell_cannot_pass_for_good() -> None:
