@@ -130,6 +130,8 @@ def _sensitive(schema: Mapping[str, Any], prefix: str, *, masked: bool) -> set[s
 
 def _nullable(kind: pa.DataType) -> pa.DataType:
     """A type as one whose members may all be null; the files of some databases tell which were not."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and not needed to declare assets
+
     if pa.types.is_struct(kind):
         return pa.struct([(member.name, _nullable(member.type)) for member in kind])
     return pa.list_(_nullable(kind.value_type)) if pa.types.is_list(kind) else kind
