@@ -84,7 +84,7 @@ class DuckDBCompiler:
         # Not filtered by the keys' presence: the database would compute them a second time below the filter.
         return (
             f"SELECT h FROM (SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
-            f" FROM {self._rows(_PARSABLE)}) GROUP BY h HAVING count(h) > 1"
+            f" FROM {self._rows(_PARSABLE, *keys)}) GROUP BY h HAVING count(h) > 1"
         )
 
     def duplicates(self, hashes: str) -> str:
@@ -96,7 +96,7 @@ class DuckDBCompiler:
         keys = self._key_columns()
         return (
             "SELECT row_number, first FROM (SELECT row_number, min(row_number) OVER "
-            f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE)}"
+            f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE, *keys)}"
             f" WHERE {_all_present(keys)} AND hash({', '.join(keys)}) IN (SELECT h FROM {identifier(hashes)}))"
             " WHERE row_number > first"
         )
@@ -108,11 +108,11 @@ class DuckDBCompiler:
             reject: Name of the function that is told the row number of each other record, and answers false.
             duplicates: Whether the variable `duplicates` holds rows.
         """
-        columns = (
+        columns = [
             f"CAST({self._fields[name].value} AS {SQL_TYPES[self._fields[name].plan.target.type]})"
             f" AS {identifier(name)}"
             for name in self.plan.order
-        )
+        ]
         conditions = ["unparsable IS NOT NULL"]
         if duplicates:
             conditions.append(_in_set("duplicates"))
@@ -123,7 +123,7 @@ class DuckDBCompiler:
         conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
         # As the function has side effects, the filter stays above the layers and nothing is computed twice.
         return (
-            f"SELECT {', '.join(columns)} FROM {self._rows(None)}"
+            f"SELECT {', '.join(columns)} FROM {self._rows(None, *columns, *conditions)}"
             f" WHERE CASE WHEN {' OR '.join(conditions)} THEN {reject}(row_number) ELSE true END"
         )
 
@@ -143,11 +143,14 @@ class DuckDBCompiler:
             sparse: Whether they are few among the rows. They are gathered first then, as an expression costs as much
                 for the few of a vector as for all of it.
         """
-        found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
-        found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
-        errors = f"flatten([{', '.join(found_errors)}])"
-        rows = self._rows(_in_set("rejected") + (" ORDER BY row_number" if sparse else ""))
+        found_errors = [error for name in self.plan.order for error in self._errors(self._fields[name])]
+        found_errors += [self._rule_error(rule) for rule in self.plan.rules]
         order = ""
+        rows = self._rows(
+            _in_set("rejected") + (" ORDER BY row_number" if sparse else ""),
+            *found_errors,
+            *self._key_columns(),
+        )
         if duplicates is not None:
             key = literal(", ".join(self.plan.key))
             said = "'the same primary key as row ' || first"
@@ -156,11 +159,10 @@ class DuckDBCompiler:
             )
             shown = f"concat_ws(', ', {', '.join(parts)})"
             found = _error(key, ErrorType.DUPLICATE, said, shown)
-            errors = (
-                f"list_concat({errors}, CASE WHEN first IS NOT NULL THEN [{found}] ELSE {_NO_ERRORS} END)"
-            )
+            found_errors.append(f"CASE WHEN first IS NOT NULL THEN {found} END")
             rows = f"(SELECT * FROM {rows} LEFT JOIN {identifier(duplicates)} USING (row_number))"
             order = " ORDER BY row_number"
+        errors = f"list_filter([{', '.join(found_errors)}], lambda error: error IS NOT NULL)"
         bad_line = f"[{_error(_NO_TEXT, ErrorType.UNPARSABLE, 'unparsable_reason', _NO_TEXT)}]"
         members = ", ".join(
             f"{literal(name)}, {self._stored_text(index)}" for index, name in enumerate(self.stage.columns)
@@ -248,43 +250,44 @@ class DuckDBCompiler:
             self._compute(node)
         return self._visitor.visit(node)
 
-    def _errors(self, field: _FieldSql) -> str:
-        """The list of a field's errors: its state decides, the first that applies."""
+    def _errors(self, field: _FieldSql) -> list[str]:
+        """The errors that a field may have, each null where it does not apply.
+
+        The first is that of its state, the others are those of a value.
+        """
         target = field.plan.target
         name = literal(target.name)
-        cases = [(field.blocked, _NO_ERRORS)] if field.blocked else []
+        cases = [(field.blocked, "NULL")] if field.blocked else []
         for strike, guard in zip(field.strikes, field.plan.guards, strict=True):
             texts = [self._shown(node) for node in guard.given]
-            shown = f"concat_ws(' ', {', '.join(texts)})" if texts else _NO_TEXT
-            cases.append((strike, f"[{_error(name, guard.error, literal(guard.message), shown)}]"))
-        absent = [_error(name, ErrorType.REQUIRED, "'has no value'", _NO_TEXT)] if target.required else []
-        cases.append((f"{field.present} IS NULL", f"[{absent[0]}]" if absent else _NO_ERRORS))
+            shown = f"concat_ws(' ', {', '.join(texts)})" if len(texts) > 1 else "".join(texts) or "NULL"
+            cases.append((strike, _error(name, guard.error, literal(guard.message), shown)))
+        if target.required:
+            cases.append(
+                (f"{field.present} IS NULL", _error(name, ErrorType.REQUIRED, "'has no value'", "NULL"))
+            )
         if field.value != self._visitor.visit(field.source):
             rule = CAST_RULES.get(target.type)
             error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
-            shown = self._shown(field.source)
-            cases.append(
-                (f"{field.value} IS NULL", f"[{_error(name, error, literal(f'is not {expected}'), shown)}]")
-            )
+            found = _error(name, error, literal(f"is not {expected}"), self._shown(field.source))
+            cases.append((f"{field.present} IS NOT NULL AND {field.value} IS NULL", found))
+        state = " ".join(f"WHEN {when} THEN {then}" for when, then in cases)
         shown = self._shown(p.Field(target.name, target.type))
-        violated = [
-            f"CASE WHEN {condition} THEN [{_error(name, constraint.error, literal(message(constraint)), shown)}]"
-            f" ELSE {_NO_ERRORS} END"
+        return ([f"CASE {state} END"] if cases else []) + [
+            f"CASE WHEN {condition} THEN {_error(name, constraint.error, literal(message(constraint)), shown)} END"
             for condition, constraint in zip(field.violations, target.constraints, strict=True)
         ]
-        otherwise = f"flatten([{', '.join(violated)}])" if violated else _NO_ERRORS
-        return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
 
     def _broken(self, rule: p.Rule) -> str:
         """The condition that a rule's fields have values that break it."""
         judged = [f"{self._visitor.visit(leaf)} IS NOT NULL" for leaf in rule.reads]
         return " AND ".join([*judged, f"NOT coalesce({self._visitor.visit(rule.condition)}, false)"])
 
-    def _rule_errors(self, rule: p.Rule) -> str:
+    def _rule_error(self, rule: p.Rule) -> str:
         name = literal(", ".join(leaf.name for leaf in rule.blamed))
         shown = f"concat_ws(', ', {', '.join(self._shown(leaf) for leaf in rule.blamed)})"
         found = _error(name, ErrorType.RANGE, literal(rule.message), shown)
-        return f"CASE WHEN {self._broken(rule)} THEN [{found}] ELSE {_NO_ERRORS} END"
+        return f"CASE WHEN {self._broken(rule)} THEN {found} END"
 
     def _shown(self, node: p.Node) -> str:
         """The canonical text of a node's value."""
@@ -375,13 +378,25 @@ class DuckDBCompiler:
             return as_text(f"c{index}", self.stage.types[index])
         return f"coalesce(c{index}, '')" if self.stage.empty_is_null else f"c{index}"
 
-    def _rows(self, where: str | None) -> str:
-        """The stage with every layer on top, as a table to select from; filtered at the bottom."""
+    def _rows(self, where: str | None, *read_by: str) -> str:
+        """The stage with the layers on top that are needed, as a table to select from.
+
+        Args:
+            where: A condition on the stage's own columns.
+            read_by: The expressions that are selected or filtered by: what they do not read is left out, as each
+                column of each layer takes its time to plan.
+        """
+        needed = _names_in(*read_by)
+        selects = []
+        for layer in reversed(self._layers):
+            defined = {name: expression for name, expression in layer.items() if name in needed}
+            needed |= _names_in(*defined.values())
+            selects.append([f"{expression} AS {name}" for name, expression in defined.items()])
         condition = f" WHERE {where}" if where else ""
         rows = f"(SELECT * FROM {self._staged()}{condition})"
-        for layer in self._layers:
-            defined = ", ".join(f"{expression} AS {name}" for name, expression in layer.items())
-            rows = f"(SELECT *, {defined} FROM {rows})"
+        for select in reversed(selects):
+            if select:
+                rows = f"(SELECT *, {', '.join(select)} FROM {rows})"
         return rows
 
     def _staged(self) -> str:
@@ -401,10 +416,15 @@ class DuckDBCompiler:
 
 
 _NO_TEXT = literal(None)
-_NO_ERRORS = "[]"
 _PARSABLE = "unparsable IS NULL"
+_NAME = re.compile(r"\b[a-z][0-9]+f?\b")
 _TYPED_TEXT = re.compile("[0-9]|^(?:-?inf|nan|true|false)$")
 """What the canonical text of every value that is no text matches, and few null values do."""
+
+
+def _names_in(*expressions: str) -> set[str]:
+    """The names that expressions read, and some words more."""
+    return {word for expression in expressions for word in _NAME.findall(expression)}
 
 
 def _repeated(node: p.Node) -> p.Node | None:
@@ -425,6 +445,5 @@ def _in_set(variable: str) -> str:
 
 
 def _error(field: str, error: ErrorType, said: str, shown: str) -> str:
-    return (
-        f"struct_pack(field := {field}, type := {literal(error.value)}, message := {said}, value := {shown})"
-    )
+    """An error as a row of ERROR_TYPE without the names, which a statement would repeat many times."""
+    return f"row({field}, {literal(error.value)}, {said}, {shown})"
