@@ -91,7 +91,7 @@ class DuckDBCompiler:
         # Not filtered by the keys' presence: the database would compute them a second time below the filter.
         return (
             f"SELECT h FROM (SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
-            f" FROM {self._rows(_PARSABLE)}) GROUP BY h HAVING count(h) > 1"
+            f" FROM {self._rows(_PARSABLE, *keys)}) GROUP BY h HAVING count(h) > 1"
         )
 
     def duplicates(self, key: p.Key, hashes: str) -> str:
@@ -104,7 +104,7 @@ class DuckDBCompiler:
         keys = self._key_columns(key)
         return (
             "SELECT row_number, first FROM (SELECT row_number, min(row_number) OVER "
-            f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE)}"
+            f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE, *keys)}"
             f" WHERE {_all_present(keys)} AND hash({', '.join(keys)}) IN (SELECT h FROM {identifier(hashes)}))"
             " WHERE row_number > first"
         )
@@ -116,7 +116,7 @@ class DuckDBCompiler:
             reject: Name of the function that is told the row number of each other record, and answers false.
             duplicates: Whether the variable `duplicates` holds rows.
         """
-        columns = (f"{self._column(column)} AS {identifier(column.name)}" for column in self.plan.columns)
+        columns = [f"{self._column(column)} AS {identifier(column.name)}" for column in self.plan.columns]
         conditions = ["unparsable IS NOT NULL"]
         if duplicates:
             conditions.append(_in_set("duplicates"))
@@ -128,7 +128,7 @@ class DuckDBCompiler:
         conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
         # As the function has side effects, the filter stays above the layers and nothing is computed twice.
         return (
-            f"SELECT {', '.join(columns)} FROM {self._rows(None)}"
+            f"SELECT {', '.join(columns)} FROM {self._rows(None, *columns, *conditions)}"
             f" WHERE CASE WHEN {' OR '.join(conditions)} THEN {reject}(row_number) ELSE true END"
         )
 
@@ -148,17 +148,18 @@ class DuckDBCompiler:
             sparse: Whether they are few among the rows. They are gathered first then, as an expression costs as much
                 for the few of a vector as for all of it.
         """
-        found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
-        found_errors += [self._lacking_errors(self._fields[name]) for name in self.plan.order]
-        found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
-        rows = self._rows(_in_set("rejected") + (" ORDER BY row_number" if sparse else ""))
-        for key, table in duplicates.items():
-            first = f"{table}_first"
-            found_errors.append(self._duplicate_errors(key, first))
-            earlier = f"(SELECT row_number, first AS {first} FROM {identifier(table)})"
+        found_errors = [error for name in self.plan.order for error in self._errors(self._fields[name])]
+        found_errors += [
+            error for name in self.plan.order for error in self._lacking_errors(self._fields[name])
+        ]
+        found_errors += [self._rule_error(rule) for rule in self.plan.rules]
+        found_errors += [self._duplicate_error(key, f"{table}_first") for key, table in duplicates.items()]
+        rows = self._rows(_in_set("rejected") + (" ORDER BY row_number" if sparse else ""), *found_errors)
+        for table in duplicates.values():
+            earlier = f"(SELECT row_number, first AS {table}_first FROM {identifier(table)})"
             rows = f"(SELECT * FROM {rows} LEFT JOIN {earlier} USING (row_number))"
         order = " ORDER BY row_number" if duplicates else ""
-        errors = f"flatten([{', '.join(found_errors)}])"
+        errors = f"list_filter([{', '.join(found_errors)}], lambda error: error IS NOT NULL)"
         bad_line = f"[{_error(_NO_TEXT, ErrorType.UNPARSABLE, 'unparsable_reason', _NO_TEXT)}]"
         members = ", ".join(
             f"{literal(name)}, {self._stored_text(index)}" for index, name in enumerate(self.stage.columns)
@@ -265,33 +266,34 @@ class DuckDBCompiler:
             self._compute(node)
         return self._visitor.visit(node)
 
-    def _errors(self, field: _FieldSql) -> str:
-        """The list of a field's errors: its state decides, the first that applies."""
+    def _errors(self, field: _FieldSql) -> list[str]:
+        """The errors that a field may have, each null where it does not apply.
+
+        The first is that of its state, the others are those of a value.
+        """
         target = field.plan.target
         name = literal(target.name)
-        cases = [(field.blocked, _NO_ERRORS)] if field.blocked else []
+        cases = [(field.blocked, "NULL")] if field.blocked else []
         for strike, guard in zip(field.strikes, field.plan.guards, strict=True):
             texts = [self._shown(node) for node in guard.given]
-            shown = f"concat_ws(' ', {', '.join(texts)})" if texts else _NO_TEXT
-            cases.append((strike, f"[{_error(name, guard.error, literal(guard.message), shown)}]"))
-        absent = [_error(name, ErrorType.REQUIRED, "'has no value'", _NO_TEXT)] if target.required else []
-        cases.append((f"{field.present} IS NULL", f"[{absent[0]}]" if absent else _NO_ERRORS))
+            shown = f"concat_ws(' ', {', '.join(texts)})" if len(texts) > 1 else "".join(texts) or "NULL"
+            cases.append((strike, _error(name, guard.error, literal(guard.message), shown)))
+        if target.required:
+            cases.append(
+                (f"{field.present} IS NULL", _error(name, ErrorType.REQUIRED, "'has no value'", "NULL"))
+            )
         if field.value != self._visitor.visit(field.source):
             rule = CAST_RULES.get(target.items.type if target.items else target.type)
             error, expected = (rule.error, rule.expected) if rule else (ErrorType.TYPE, "a text")
             expected = f"a list of which each item is {expected}" if target.items else expected
-            shown = self._shown(field.source)
-            cases.append(
-                (f"{field.value} IS NULL", f"[{_error(name, error, literal(f'is not {expected}'), shown)}]")
-            )
+            found = _error(name, error, literal(f"is not {expected}"), self._shown(field.source))
+            cases.append((f"{field.present} IS NOT NULL AND {field.value} IS NULL", found))
+        state = " ".join(f"WHEN {when} THEN {then}" for when, then in cases)
         shown = self._shown(p.Field(target.name, target.type))
-        violated = [
-            f"CASE WHEN {condition} THEN [{_error(name, constraint.error, literal(message(constraint)), shown)}]"
-            f" ELSE {_NO_ERRORS} END"
+        return ([f"CASE {state} END"] if cases else []) + [
+            f"CASE WHEN {condition} THEN {_error(name, constraint.error, literal(message(constraint)), shown)} END"
             for condition, constraint in zip(field.violations, target.constraints, strict=True)
         ]
-        otherwise = f"flatten([{', '.join(violated)}])" if violated else _NO_ERRORS
-        return f"CASE {' '.join(f'WHEN {when} THEN {then}' for when, then in cases)} ELSE {otherwise} END"
 
     def _lacking(self, field: _FieldSql) -> list[str]:
         """The condition that a field is absent while the object in which it is required is not, if it can be."""
@@ -300,28 +302,27 @@ class DuckDBCompiler:
             return []
         return [f"{field.value} IS NULL AND NOT ({field.no_value}) AND ({self._any_value(others)})"]
 
-    def _lacking_errors(self, field: _FieldSql) -> str:
-        found = _error(literal(field.plan.target.name), ErrorType.REQUIRED, "'has no value'", _NO_TEXT)
-        cases = [f"WHEN {lacking} THEN [{found}]" for lacking in self._lacking(field)]
-        return f"CASE {cases[0]} ELSE {_NO_ERRORS} END" if cases else _NO_ERRORS
+    def _lacking_errors(self, field: _FieldSql) -> list[str]:
+        found = _error(literal(field.plan.target.name), ErrorType.REQUIRED, "'has no value'", "NULL")
+        return [f"CASE WHEN {lacking} THEN {found} END" for lacking in self._lacking(field)]
 
-    def _duplicate_errors(self, key: p.Key, first: str) -> str:
+    def _duplicate_error(self, key: p.Key, first: str) -> str:
         said = f"{literal(f'the same {key.title} as row ')} || {first}"
         parts = (self._shown(p.Field(name, self._fields[name].plan.target.type)) for name in key.fields)
         shown = f"concat_ws(', ', {', '.join(parts)})"
         found = _error(literal(", ".join(key.fields)), ErrorType.DUPLICATE, said, shown)
-        return f"CASE WHEN {first} IS NOT NULL THEN [{found}] ELSE {_NO_ERRORS} END"
+        return f"CASE WHEN {first} IS NOT NULL THEN {found} END"
 
     def _broken(self, rule: p.Rule) -> str:
         """The condition that a rule's fields have values that break it."""
         judged = [f"{self._visitor.visit(leaf)} IS NOT NULL" for leaf in rule.reads]
         return " AND ".join([*judged, f"NOT coalesce({self._visitor.visit(rule.condition)}, false)"])
 
-    def _rule_errors(self, rule: p.Rule) -> str:
+    def _rule_error(self, rule: p.Rule) -> str:
         name = literal(", ".join(leaf.name for leaf in rule.blamed))
         shown = f"concat_ws(', ', {', '.join(self._shown(leaf) for leaf in rule.blamed)})"
         found = _error(name, ErrorType.RANGE, literal(rule.message), shown)
-        return f"CASE WHEN {self._broken(rule)} THEN [{found}] ELSE {_NO_ERRORS} END"
+        return f"CASE WHEN {self._broken(rule)} THEN {found} END"
 
     def _shown(self, node: p.Node) -> str:
         """The canonical text of a node's value."""
@@ -412,13 +413,25 @@ class DuckDBCompiler:
             return as_text(f"c{index}", self.stage.types[index])
         return f"coalesce(c{index}, '')" if self.stage.empty_is_null else f"c{index}"
 
-    def _rows(self, where: str | None) -> str:
-        """The stage with every layer on top, as a table to select from; filtered at the bottom."""
+    def _rows(self, where: str | None, *read_by: str) -> str:
+        """The stage with the layers on top that are needed, as a table to select from.
+
+        Args:
+            where: A condition on the stage's own columns.
+            read_by: The expressions that are selected or filtered by: what they do not read is left out, as each
+                column of each layer takes its time to plan.
+        """
+        needed = _names_in(*read_by)
+        selects = []
+        for layer in reversed(self._layers):
+            defined = {name: expression for name, expression in layer.items() if name in needed}
+            needed |= _names_in(*defined.values())
+            selects.append([f"{expression} AS {name}" for name, expression in defined.items()])
         condition = f" WHERE {where}" if where else ""
         rows = f"(SELECT * FROM {self._staged()}{condition})"
-        for layer in self._layers:
-            defined = ", ".join(f"{expression} AS {name}" for name, expression in layer.items())
-            rows = f"(SELECT *, {defined} FROM {rows})"
+        for select in reversed(selects):
+            if select:
+                rows = f"(SELECT *, {', '.join(select)} FROM {rows})"
         return rows
 
     def _staged(self) -> str:
@@ -438,10 +451,15 @@ class DuckDBCompiler:
 
 
 _NO_TEXT = literal(None)
-_NO_ERRORS = "[]"
 _PARSABLE = "unparsable IS NULL"
+_NAME = re.compile(r"\b[a-z][0-9]+f?\b")
 _TYPED_TEXT = re.compile("[0-9]|^(?:-?inf|nan|true|false)$")
 """What the canonical text of every value that is no text matches, and few null values do."""
+
+
+def _names_in(*expressions: str) -> set[str]:
+    """The names that expressions read, and some words more."""
+    return {word for expression in expressions for word in _NAME.findall(expression)}
 
 
 def _repeated(node: p.Node) -> p.Node | None:
@@ -462,6 +480,5 @@ def _in_set(variable: str) -> str:
 
 
 def _error(field: str, error: ErrorType, said: str, shown: str) -> str:
-    return (
-        f"struct_pack(field := {field}, type := {literal(error.value)}, message := {said}, value := {shown})"
-    )
+    """An error as a row of ERROR_TYPE without the names, which a statement would repeat many times."""
+    return f"row({field}, {literal(error.value)}, {said}, {shown})"

@@ -443,4 +443,4 @@ def _scalar(value: Scalar, value_type: ValueType) -> str:
         return "true" if value else "false"
     if value_type is ValueType.NUMBER:
         return number(float(value), "DOUBLE")
-    return number(value, "BIGINT")
+    return str(value)
