@@ -70,13 +70,15 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
 
 
 def output_metadata(run: LumeRun, kind: ResultKind) -> Metadata:
-    """What describes one of the outputs of a run: which run, how many rows, and where it lies."""
+    """What describes one of the outputs of a run: which run, how many rows, and where it lies: its file, its table."""
     found: Metadata = {RUN_ID: run.id, STATUS: run.status, OUTPUT: kind}
     if (rows := run.rows) is not None:
         found["dagster/partition_row_count"] = rows.mapped if kind == "mapped" else rows.rejected
     locations = run.target_locations
     if locations is not None and (uri := getattr(locations, kind)):
         found["dagster/uri"] = uri
+    if kind == "mapped" and locations is not None and locations.table is not None:
+        found["dagster/table_name"] = locations.table
     return found
 
 
