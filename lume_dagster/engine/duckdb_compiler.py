@@ -135,7 +135,9 @@ class DuckDBCompiler:
             duplicates: Names of the tables that hold the results of `duplicates`, of the keys that have any.
         """
         found_errors = [self._errors(self._fields[name]) for name in self.plan.order]
-        found_errors += [self._lacking_errors(self._fields[name]) for name in self.plan.order]
+        found_errors += [
+            error for name in self.plan.order for error in self._lacking_errors(self._fields[name])
+        ]
         found_errors += [self._rule_errors(rule) for rule in self.plan.rules]
         rows = self._rows(_in_set("rejected"))
         for key, table in duplicates.items():
@@ -285,10 +287,9 @@ class DuckDBCompiler:
             return []
         return [f"{field.value} IS NULL AND NOT ({field.no_value}) AND ({self._any_value(others)})"]
 
-    def _lacking_errors(self, field: _FieldSql) -> str:
+    def _lacking_errors(self, field: _FieldSql) -> list[str]:
         found = _error(literal(field.plan.target.name), ErrorType.REQUIRED, "'has no value'", _NO_TEXT)
-        cases = [f"WHEN {lacking} THEN [{found}]" for lacking in self._lacking(field)]
-        return f"CASE {cases[0]} ELSE {_NO_ERRORS} END" if cases else _NO_ERRORS
+        return [f"CASE WHEN {case} THEN [{found}] ELSE {_NO_ERRORS} END" for case in self._lacking(field)]
 
     def _duplicate_errors(self, key: p.Key, first: str) -> str:
         said = f"{literal(f'the same {key.title} as row ')} || {first}"
