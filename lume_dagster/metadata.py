@@ -116,13 +116,15 @@ def failure_metadata(run: LumeRun, flow: FlowVersionInfo, url: str | None = None
 
 
 def output_metadata(run: LumeRun, kind: ResultKind, url: str | None = None) -> Metadata:
-    """What describes one of the outputs of a run: which run, how many rows, and where it lies."""
+    """What describes one of the outputs of a run: which run, how many rows, and where it lies: its file, its table."""
     found: Metadata = _identity(run, url) | {OUTPUT: kind}
     if (rows := run.rows) is not None:
         found["dagster/partition_row_count"] = rows.mapped if kind == "mapped" else rows.rejected
     locations = run.target_locations
     if locations is not None and (uri := getattr(locations, kind)):
         found["dagster/uri"] = uri
+    if kind == "mapped" and locations is not None and locations.table is not None:
+        found["dagster/table_name"] = locations.table
     return found
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from lume_dagster.cli import main
 from lume_dagster.client import default
-from lume_dagster.engine import Engine, parse_flow, values
+from lume_dagster.engine import Engine, parse_flow
 from lume_dagster.engine.document import OPERATIONS, FlowDocument
 from lume_dagster.engine.yaml_document import parse_yaml
 from tests.conftest import PROJECT
@@ -113,13 +113,6 @@ def test_the_objects_and_arrays_of_the_page_map(tmp_path: Path) -> None:
         "mail": {"duplicate": 1},
         "tags": {"enum": 1, "required": 1},
     }
-
-
-def test_the_cast_rules_are_those_of_the_code() -> None:
-    assert values.__doc__ is not None
-    table = [line for line in values.__doc__.splitlines() if line.startswith("| ") and "---" not in line]
-    assert len(table) > 8
-    assert [line for line in FLOW_VERSIONS.splitlines() if line in table] == table
 
 
 def test_every_operation_and_source_option_is_documented() -> None:

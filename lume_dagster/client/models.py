@@ -189,10 +189,11 @@ class ValidationSummary(Record):
 
 
 class TargetLocations(Record):
-    """URIs of a run's outputs."""
+    """URIs of a run's outputs, and the database table that holds the mapped records, where there is one."""
 
     mapped: str | None = None
     rejects: str | None = None
+    table: str | None = None
 
 
 class RunPerformance(Record):

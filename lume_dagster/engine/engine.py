@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from lume_dagster.engine.batch_file import open_batch_file, suffix_of
+from lume_dagster.engine.batch_table import BatchName
 from lume_dagster.engine.cage import Cage, EngineSettings
 from lume_dagster.engine.csv_source import stage_csv
 from lume_dagster.engine.errors import BatchError
@@ -17,7 +18,7 @@ from lume_dagster.engine.parquet_source import stage_parquet
 from lume_dagster.engine.query_source import stage_query
 from lume_dagster.engine.results import read_page
 from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
-from lume_dagster.engine.table_target import BatchName, load_table
+from lume_dagster.engine.table_target import load_table
 from lume_dagster.engine.transform import BatchResult, transform
 
 _READERS = {
@@ -142,7 +143,8 @@ class Engine:
 
         Raises:
             BatchError: The table cannot be written; the message says why.
-            CancelledError: `cancel` is set, or a later run was first.
+            UnavailableError: The database is in use or lost; another try may succeed.
+            CancelledError: `cancel` is set.
         """
         if flow.target.format == "table":
             load_table(flow.target, mapped, BatchName(flow.name, batch, run), cancel)

@@ -44,5 +44,9 @@ class BatchError(EngineError):
     """A batch cannot be read as its flow says; the message names the file, the place and the remedy."""
 
 
+class UnavailableError(EngineError):
+    """A database of the user's is in use or not reachable for the moment; trying again may help."""
+
+
 class CancelledError(EngineError):
     """The caller's cancel flag was set while the engine worked."""

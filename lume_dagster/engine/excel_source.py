@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from lume_dagster.engine.batch_file import BatchFile
+from lume_dagster.engine.batch_file import BatchFile, PlainBytes
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError, EngineError
 from lume_dagster.engine.interrupt import interrupting
@@ -101,25 +101,37 @@ def _copied(file: BatchFile, stage: Path, cancel: Cancel | None) -> Iterator[tup
     """A copy of the workbook beside the stage, from wherever it lies, and its size."""
     copy = stage.with_name("workbook.tmp")
     try:
-        with file.open_plain() as plain:
-            try:
-                with copy.open("wb") as out:
-                    while piece := plain.read(_CHUNK):
-                        check_cancel(cancel)
-                        out.write(piece)
-                        if out.tell() > _MAX_BYTES:
-                            raise BatchError(
-                                f"{file.name}: the workbook is larger than {_MAX_BYTES >> 20} MB, and workbooks are "
-                                "read as a whole; write it as CSV or Parquet"
-                            )
-                    if not out.tell():
-                        raise BatchError(f"{file.name}: the file is empty")
-            except OSError as error:
-                raise EngineError(f"{file.name}: cannot be copied: {os_reason(error)}") from error
+        with file.open_plain() as plain, _created(copy) as out:
+            while piece := _read(plain, file.name):
+                check_cancel(cancel)
+                out.write(piece)
+                if out.tell() > _MAX_BYTES:
+                    raise BatchError(
+                        f"{file.name}: the workbook is larger than {_MAX_BYTES >> 20} MB, and workbooks are "
+                        "read as a whole; write it as CSV or Parquet"
+                    )
+            if not out.tell():
+                raise BatchError(f"{file.name}: the file is empty")
             size = plain.bytes_read
         yield copy, size
     finally:
         copy.unlink(missing_ok=True)
+
+
+def _read(plain: PlainBytes, name: str) -> bytes:
+    try:
+        return plain.read(_CHUNK)
+    except OSError as error:
+        raise BatchError(f"{name}: reading failed: {os_reason(error)}") from error
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise EngineError(f"the workbook cannot be copied to {path}: {os_reason(error)}") from error
 
 
 @contextmanager

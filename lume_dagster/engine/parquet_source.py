@@ -82,7 +82,8 @@ def stage_parquet(
             for batch in _batches(parquet, path):
                 check_cancel(cancel)
                 texts = [
-                    _texts(array, path, name) for array, name in zip(batch.columns, columns, strict=True)
+                    canonical_texts(array, path, name)
+                    for array, name in zip(batch.columns, columns, strict=True)
                 ]
                 writer.write(row_numbers(writer.rows + 1, batch.num_rows), texts)
             info = StageInfo(columns, "parquet", None, writer.rows, 0, size)
@@ -126,13 +127,22 @@ def _batches(file: pq.ParquetFile, path: str) -> Iterator[pa.RecordBatch]:
         raise BatchError(f"{path}: cannot be read after record {rows}: {error}") from error
 
 
-def _texts(array: pa.Array, path: str, name: str) -> pa.Array:
-    """The canonical texts of a column's values."""
+def canonical_texts(array: pa.Array, path: str, name: str) -> pa.Array:
+    """The canonical texts of a column's values.
+
+    Args:
+        array: The values.
+        path: The batch, for messages.
+        name: The column, for messages.
+
+    Raises:
+        BatchError: The values are of a type that is not read, or bytes that are no text.
+    """
     kind = array.type
     if isinstance(array, pa.DictionaryArray):
-        return _texts(array.dictionary_decode(), path, name)
+        return canonical_texts(array.dictionary_decode(), path, name)
     if isinstance(array, pa.ExtensionArray):
-        return _texts(array.storage, path, name)
+        return canonical_texts(array.storage, path, name)
     for applies, texts in _CANONICAL:
         if applies(kind):
             return texts(array)

@@ -23,6 +23,15 @@ class QueryProblem(ValueError):  # noqa: N818 - a finding about a text, like Pat
     """A query is not one that a flow may have; the message says why."""
 
 
+def dollar_bindable(query: str) -> str:
+    """A query as DuckDB takes it: with `$source_path` for the batch.
+
+    Raises:
+        QueryProblem: As `bindable` does.
+    """
+    return _checked(query, "$source_path", ":")
+
+
 def bindable(query: str) -> str:
     """Check a query, and escape it so that SQLAlchemy's `text` binds `:source_path` and nothing else.
 
@@ -32,6 +41,11 @@ def bindable(query: str) -> str:
     Raises:
         QueryProblem: It is no single SELECT, or does not bind `:source_path`.
     """
+    return _checked(query, PARAMETER, r"\:")
+
+
+def _checked(query: str, parameter: str, colon: str) -> str:
+    """The query with the parameter and the colons of its texts and casts written anew."""
     parts: list[str] = []
     words: list[str] = []
     bound = ended = False
@@ -47,13 +61,13 @@ def bindable(query: str) -> str:
             continue
         if text == PARAMETER:
             bound = True
-            parts.append(text)
+            parts.append(parameter)
             continue
         if token["parameter"]:
             raise QueryProblem(f"binds {text}; the only parameter is {PARAMETER}")
         if token["word"]:
             words.append(text.lower())
-        parts.append(text.replace(":", r"\:"))
+        parts.append(text.replace(":", colon))
     if not words or words[0] not in {"select", "with"}:
         raise QueryProblem("must be one statement that starts with SELECT or WITH")
     if written := next((word for word in words if word in _WRITES), None):

@@ -328,7 +328,7 @@ class _Reader:
             raise self.refuse(join(place, "items"), "is missing; say of which type the items are")
         inner = join(place, "items")
         self.check_keywords(items, _ITEM_KEYWORDS, inner, " for the items of an array")
-        item_type, nullable = self.types(items, inner)
+        item_type, nullable = self.types(items, inner, tuple(_TYPES))
         counts = [
             ItemCount(comparison, self.length(schema, keyword, place))
             for keyword, comparison in _COUNTS.items()
@@ -356,7 +356,7 @@ class _Reader:
         self, path: str, schema: Mapping[str, Any], needed: bool, sensitive: bool, place: str
     ) -> TargetField:
         self.check_keywords(schema, _KEYWORDS, place)
-        value_type, nullable = self.types(schema, place)
+        value_type, nullable = self.types(schema, place, (*_TYPES, "object", "array"))
         return TargetField(
             path, value_type, needed, self.constraints(schema, value_type, nullable, place), sensitive
         )
@@ -372,15 +372,16 @@ class _Reader:
             *self.format_constraint(schema, value_type),
         )
 
-    def types(self, schema: Mapping[str, Any], place: str) -> tuple[ValueType, bool]:
+    def types(
+        self, schema: Mapping[str, Any], place: str, possible: tuple[str, ...]
+    ) -> tuple[ValueType, bool]:
         written = schema.get("type")
         names = written if isinstance(written, list) else [written]
         known = [name for name in names if isinstance(name, str) and name in _TYPES]
         if len(known) != 1 or any(name not in (*known, "null") for name in names):
             raise self.refuse(
                 join(place, "type"),
-                f"must be one of {', '.join(_TYPES)}, object and array (but not for items), or a list of one of them "
-                f"and null; found {written!r}",
+                f"must be one of {', '.join(possible)}, or a list of one of them and null; found {written!r}",
             )
         value_type = _TYPES[known[0]]
         text_format = self.keyword(schema, "format", str, place)

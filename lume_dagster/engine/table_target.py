@@ -8,41 +8,28 @@ new ones, so that whoever reads the table sees the old batch or the new one, wha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from lume_dagster.engine.database import open_database
+from lume_dagster.engine.batch_table import BATCH, FLOW, RUN, BatchName, refuse_earlier, refuse_lacking
+from lume_dagster.engine.canonical import canonical_text
+from lume_dagster.engine.database import interrupting_connection, is_duckdb, open_database
 from lume_dagster.engine.document import TargetSpec
-from lume_dagster.engine.errors import BatchError
+from lume_dagster.engine.duckdb_target import load_duckdb_table
+from lume_dagster.engine.sql import identifier
 from lume_dagster.engine.stage import Cancel, check_cancel
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _CHUNK_ROWS = 5_000
-_FLOW, _BATCH, _RUN = "lume_flow", "lume_batch", "lume_run"
+_COPY_ROWS = 65_536
 _PLACE = "target.connection_env"
-
-
-@dataclass(frozen=True)
-class BatchName:
-    """Whose the records of a table are.
-
-    Attributes:
-        flow: The flow's name.
-        batch: The batch.
-        run: The run that writes; a later run has a greater id.
-    """
-
-    flow: str
-    batch: str
-    run: str
 
 
 def load_table(target: TargetSpec, mapped: Path, name: BatchName, cancel: Cancel | None) -> None:
@@ -52,33 +39,72 @@ def load_table(target: TargetSpec, mapped: Path, name: BatchName, cancel: Cancel
         target: The connection and the table.
         mapped: The mapped records, a Parquet file.
         name: Whose they are.
-        cancel: Stops the work between two chunks of records; the table then stays as it was.
+        cancel: Stops the work; the table then stays as it was.
 
     Raises:
         BatchError: The database refuses, the table has not the columns of the target schema, or a later run has
             written the batch already.
+        UnavailableError: The database is in use or lost; another try may succeed.
         CancelledError: The caller's flag is set.
     """
+    variable = target.connection_env or ""
+    if is_duckdb(variable, _PLACE):
+        load_duckdb_table(target, _PLACE, mapped, name, cancel)
+        return
     import sqlalchemy as sa  # noqa: PLC0415 - an extra
 
-    with open_database(target.connection_env or "", _PLACE) as database, database.connect() as connection:
-        _begin(connection, name)
-        with pq.ParquetFile(mapped) as file:
+    with open_database(variable, _PLACE, cancel) as database, database.connect() as connection:
+        with interrupting_connection(connection, cancel), pq.ParquetFile(mapped) as file:
+            _begin(connection, name)
             table = _table(connection, target.table or "", file.schema_arrow)
-            own = sa.and_(table.c[_FLOW] == name.flow, table.c[_BATCH] == name.batch)
-            latest = connection.scalar(sa.select(sa.func.max(table.c[_RUN])).where(own))
-            if latest is not None and latest > name.run:
-                raise BatchError(
-                    f"the later run {latest} has written the batch to {target.table}, and is not overwritten; if it "
-                    "is not later, set the clocks of the machines right, and force a rerun"
-                )
+            own = sa.and_(table.c[FLOW] == name.flow, table.c[BATCH] == name.batch)
+            latest = connection.scalar(sa.select(sa.func.max(table.c[RUN])).where(own))
+            refuse_earlier(name, latest, target.table or "")
             connection.execute(sa.delete(table).where(own))
-            for records in _records(file, connection.dialect.name):
-                check_cancel(cancel)
-                whose = {_FLOW: name.flow, _BATCH: name.batch, _RUN: name.run}
-                connection.execute(sa.insert(table), [{**record, **whose} for record in records])
+            if connection.dialect.name == "sqlite":
+                _insert(connection, table, file, name, cancel)
+            else:
+                _copy(connection, table, file, name, cancel)
         check_cancel(cancel)
         connection.commit()
+
+
+def _insert(
+    connection: sa.Connection, table: sa.Table, file: pq.ParquetFile, name: BatchName, cancel: Cancel | None
+) -> None:
+    import sqlalchemy as sa  # noqa: PLC0415 - an extra
+
+    for batch in file.iter_batches(_CHUNK_ROWS):
+        check_cancel(cancel)
+        if batch.num_rows:
+            columns = [[_value(value) for value in column.to_pylist()] for column in batch.columns]
+            records = [
+                dict(zip(batch.schema.names, values, strict=True)) for values in zip(*columns, strict=True)
+            ]
+            connection.execute(sa.insert(table), [record | name.columns for record in records])
+
+
+def _copy(
+    connection: sa.Connection, table: sa.Table, file: pq.ParquetFile, name: BatchName, cancel: Cancel | None
+) -> None:
+    """Insert by PostgreSQL's COPY, as CSV in which only nulls are not quoted."""
+    columns = ", ".join(identifier(column) for column in (*file.schema_arrow.names, *name.columns))
+    named = ".".join(identifier(part) for part in (table.schema, table.name) if part)
+    driver: Any = connection.connection.driver_connection
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    with driver.cursor() as cursor, cursor.copy(f"COPY {named} ({columns}) FROM STDIN (FORMAT csv)") as copy:
+        for batch in file.iter_batches(_COPY_ROWS):
+            check_cancel(cancel)
+            records = pa.Table.from_batches([batch])
+            for index, column in enumerate(records.schema):
+                if pa.types.is_nested(column.type):
+                    texts = [_value(value) for value in records.column(index).to_pylist()]
+                    records = records.set_column(index, column.name, pa.array(texts, pa.string()))
+            for column_name, value in name.columns.items():
+                records = records.append_column(column_name, pa.repeat(value, records.num_rows))
+            chunk = pa.BufferOutputStream()
+            pyarrow.csv.write_csv(records, chunk, options)
+            copy.write(memoryview(chunk.getvalue()))
 
 
 def _begin(connection: sa.Connection, name: BatchName) -> None:
@@ -104,20 +130,16 @@ def _table(connection: sa.Connection, named: str, schema: pa.Schema) -> sa.Table
         table_name,
         sa.MetaData(),
         *(sa.Column(column.name, _sql_type(column.type, is_sqlite)) for column in schema),
-        *(sa.Column(column, sa.Text, nullable=False) for column in (_FLOW, _BATCH, _RUN)),
+        *(sa.Column(column, sa.Text, nullable=False) for column in (FLOW, BATCH, RUN)),
         schema=namespace or None,
     )
-    sa.Index(f"ix_{table_name}_lume_batch", table.c[_FLOW], table.c[_BATCH])
+    sa.Index(f"ix_{table_name}_lume_batch", table.c[FLOW], table.c[BATCH])
     inspector = sa.inspect(connection)
     if not inspector.has_table(table_name, namespace or None):
         table.create(connection)
         return table
     there = {column["name"] for column in inspector.get_columns(table_name, namespace or None)}
-    if lacking := [column.name for column in table.columns if column.name not in there]:
-        raise BatchError(
-            f"target.table: {named} has no column {', '.join(map(repr, lacking))}; "
-            "add what is missing to the table, or name another one"
-        )
+    refuse_lacking((column.name for column in table.columns), there, named)
     return table
 
 
@@ -139,19 +161,11 @@ def _sql_type(kind: pa.DataType, is_sqlite: bool) -> Any:  # noqa: PLR0911 - one
     return sa.Text()
 
 
-def _records(file: pq.ParquetFile, dialect: str) -> Iterator[list[dict[str, Any]]]:
-    for batch in file.iter_batches(_CHUNK_ROWS):
-        if batch.num_rows:
-            columns = [[_value(value, dialect) for value in column.to_pylist()] for column in batch.columns]
-            yield [
-                dict(zip(batch.schema.names, values, strict=True)) for values in zip(*columns, strict=True)
-            ]
-
-
-def _value(value: Any, dialect: str) -> Any:
+def _value(value: Any) -> Any:
+    """A value as SQLite takes it; objects and lists as the JSON text that every table keeps."""
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    if dialect == "sqlite" and isinstance(value, datetime) and value.tzinfo is not None:
+        return json.dumps(value, ensure_ascii=False, default=canonical_text)
+    if isinstance(value, datetime) and value.tzinfo is not None:
         # SQLite has no instants: kept as the text that they have in results.
-        return value.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
+        return canonical_text(value)
     return value

@@ -5,17 +5,7 @@ ours: a text is first matched as a whole by the pattern of its type, and only wh
 the database's cast. Around a value, ASCII blanks (space, tab, line breaks, form feeds) are ignored; digits are
 ASCII digits. What does not match, or lies outside the type's range, is an error, never a null or a rounded value.
 
-| type | accepted | refused |
-| --- | --- | --- |
-| text | anything, as it is: blanks are kept | |
-| integer | `12`, `+12`, `-012`, `12.`, `12.00` | `12.5`, `1e3`, `1_000`, `0x1F`, beyond 64 bits |
-| number | `12`, `.5`, `5.`, `-1.5e-3` | `NaN`, `Infinity`, `1_000.5`, `1d`, `1e400` |
-| boolean | `true`, `false` (any case), `1`, `0` | `yes`, `t`, `on` |
-| date | `2013-02-03`, years 0001 to 9999 | `2013`, `13-02-03`, `2013-02-30`, a time behind it |
-| date-time | `2013-02-03T10:00:00Z`, `2013-02-03 10:00+02:00` | no offset, `T24:00`, `:60`, `+0200` |
-| date-time-local | `2013-02-03T10:00:00.123456`, `2013-02-03 10:00` | an offset, `T24:00` |
-| time-local | `10:00`, `10:00:00.5` | `24:00`, `5:07`, an offset |
-
+docs/flow-versions.md shows for each type what is accepted and what is not; the tests take their cases from there.
 A text that is no value is an error of the type `type`, for dates and times of the type `format`.
 A number is a 64-bit float; one too small for it becomes 0, one too large is refused.
 A date-time is kept as an instant in UTC; an offset reaches to 15:59, and in the years 0001 and 9999 only `Z` is

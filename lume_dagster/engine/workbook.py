@@ -29,6 +29,8 @@ _UNPACKED_LIMIT = 1 << 30
 _CHUNK = 1 << 20
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+"""The name of the stream that holds an encrypted .xlsx file; the library knows it only by the file's extension."""
 _CELL = re.compile("([A-Z]{1,3})([0-9]{1,7})")
 
 
@@ -58,9 +60,9 @@ def _read(path: Path, wanted: str | int | None, header_row: int) -> Iterator[Any
         for (row, column), text in _errors(path, name):
             if row < len(rows) and column < len(rows[row]):
                 rows[row][column] = text
-    except calamine.PasswordError as error:
-        raise WorkbookProblem("the workbook is encrypted; save it without a password") from error
     except (calamine.CalamineError, zipfile.BadZipFile, ElementTree.ParseError) as error:
+        if isinstance(error, calamine.PasswordError) or _ENCRYPTED in path.read_bytes():
+            raise WorkbookProblem("the workbook is encrypted; save it without a password") from error
         raise WorkbookProblem(
             f"this is no workbook that can be read ({error}); set source.format if it is another"
         ) from error

@@ -177,7 +177,7 @@ class RunExecutor:
                 mapped = self._files.path(run.id, MAPPED)
                 self._engine.load_target(flow, mapped, self._batch(run), run.id, cancel)
 
-        self._finish(run, status, error_message=message, outcome=_outcome(result, seconds, checksums))
+        self._finish(run, status, error_message=message, outcome=_outcome(flow, result, seconds, checksums))
 
     @contextmanager
     def _stage(
@@ -248,7 +248,9 @@ def _verdict(result: BatchResult) -> tuple[RunStatus, str | None]:
     return RunStatus.FAILED, message
 
 
-def _outcome(result: BatchResult, seconds: dict[str, float], checksums: dict[str, str]) -> dict[str, Any]:
+def _outcome(
+    flow: FlowVersion, result: BatchResult, seconds: dict[str, float], checksums: dict[str, str]
+) -> dict[str, Any]:
     """What is kept of a run that went through, as its metadata tells it."""
     total = sum(seconds.values())
     return {
@@ -277,6 +279,7 @@ def _outcome(result: BatchResult, seconds: dict[str, float], checksums: dict[str
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT_BYTES,
         },
         "checksums": checksums,
+        "table": flow.target.table,
     }
 
 

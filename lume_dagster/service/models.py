@@ -118,6 +118,7 @@ class TargetLocations(_Document):
 
     mapped: str | None
     rejects: str
+    table: str | None = None
 
 
 class RunMetadata(_Document):

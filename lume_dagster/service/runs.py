@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -292,16 +292,20 @@ class LumeService:
                 validation=outcome.get("validation"),
                 source=outcome.get("source"),
                 performance=outcome.get("performance"),
-                target_locations=self._locations(record) if outcome else None,
+                target_locations=self._locations(record, outcome) if outcome else None,
                 checksums=outcome.get("checksums"),
                 error_message=record.error_message,
                 run_metadata=dict(record.run_metadata),
             ),
         )
 
-    def _locations(self, record: RunRecord) -> TargetLocations:
-        mapped = str(self._files.path(record.id, MAPPED)) if record.status.has_succeeded else None
-        return TargetLocations(mapped=mapped, rejects=str(self._files.path(record.id, REJECTS)))
+    def _locations(self, record: RunRecord, outcome: Mapping[str, Any]) -> TargetLocations:
+        has_mapped = record.status.has_succeeded
+        return TargetLocations(
+            mapped=str(self._files.path(record.id, MAPPED)) if has_mapped else None,
+            rejects=str(self._files.path(record.id, REJECTS)),
+            table=outcome.get("table") if has_mapped else None,
+        )
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

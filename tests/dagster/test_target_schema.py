@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from lume_dagster.client import FlowVersionInfo, LumeClient
-from lume_dagster.metadata import mapped_metadata
+from lume_dagster.metadata import mapped_metadata, output_metadata
 from lume_dagster.target_schema import schema_differences, sensitive_fields, table_schema
 from lume_dagster.testing import RunScript, ScriptedLume
 
@@ -75,3 +75,13 @@ def test_lineage_of_an_object_is_that_of_its_fields() -> None:
         "id": ["a"],
         "address": ["b", "c"],
     }
+
+
+def test_the_table_of_a_run_is_shown() -> None:
+    script = RunScript(
+        ["SUCCEEDED"], {"target_locations": {"mapped": "/x", "rejects": "/y", "table": "s.people"}}
+    )
+    with ScriptedLume(script) as lume, LumeClient(lume.url) as client:
+        run = client.wait(client.run("p:v1", "x"))
+    assert output_metadata(run, "mapped")["dagster/table_name"] == "s.people"
+    assert "dagster/table_name" not in output_metadata(run, "rejects")

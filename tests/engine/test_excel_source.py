@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import threading
 import time
@@ -168,6 +169,28 @@ def test_what_is_no_workbook(run: Run, content: bytes) -> None:
         texts(run, content, ["a"])
 
 
+def test_an_encrypted_workbook(run: Run) -> None:
+    with pytest.raises(BatchError, match="is encrypted; save it without a password"):
+        texts(run, encrypted_workbook(), ["a"])
+
+
+def encrypted_workbook() -> bytes:
+    """A compound file with the stream that an encrypted workbook has, and nothing but zeros in it."""
+    end, in_fat, free = 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFF
+    header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
+    header += struct.pack("<9L109L", 0, 1, 1, 0, 4096, end, 0, end, 0, 0, *[free] * 108)
+    table = struct.pack("<128L", in_fat, end, *range(3, 10), end, *[free] * 118)
+    directory = b""
+    for title, kind, child, start, size in (
+        ("Root Entry", 5, 1, end, 0),
+        ("EncryptedPackage", 2, free, 2, 4096),
+    ):
+        name = (title + "\0").encode("utf-16-le")
+        directory += name.ljust(64, b"\0") + struct.pack("<HBBLLL", len(name), kind, 1, free, free, child)
+        directory += bytes(36) + struct.pack("<LQ", start, size)
+    return header + table + directory.ljust(512, b"\0") + bytes(4096)
+
+
 def test_a_broken_workbook(run: Run, tmp_path: Path) -> None:
     content = workbook(tmp_path / "x.xlsx", [["a"], *([[str(n)] for n in range(500)])])
     with pytest.raises(BatchError, match="no workbook that can be read"):
@@ -187,7 +210,7 @@ def test_what_unpacks_to_too_much(run: Run, tmp_path: Path) -> None:
     content = bytearray(workbook(tmp_path / "x.xlsx", [["a"], ["1"]]))
     size_in_directory = content.index(b"PK\x01\x02") + 24
     content[size_in_directory : size_in_directory + 4] = (1100 << 20).to_bytes(4, "little")
-    with pytest.raises(BatchError, match="unpacks to 110[0-9] MB"):
+    with pytest.raises(BatchError, match=r"unpacks to 110[0-9] MB"):
         texts(run, bytes(content), ["a"])
 
 

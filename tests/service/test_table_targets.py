@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from lume_dagster.engine import database as database_module
+from lume_dagster.engine import duckdb_database as duckdb_module
 from lume_dagster.service.models import CreateRun, Run
 from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
@@ -29,11 +36,13 @@ SELECT = "SELECT id, name, lume_batch, lume_run FROM people ORDER BY lume_batch,
 Rows = Callable[[], list[tuple[Any, ...]]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "duckdb"])
 def rows(
     request: pytest.FixtureRequest, tmp_path: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Rows:
     """Reads the table that people:v1 writes."""
+    if request.param == "duckdb":
+        return _rows_of_duckdb(tmp_path / "target.duckdb", flows, monkeypatch)
     if request.param == "sqlite":
         url = native = f"sqlite:///{tmp_path}/target.db"
     else:
@@ -51,6 +60,20 @@ def rows(
         with database.connect() as connection:
             found = connection.execute(sa.text(SELECT))
             return [tuple(row) for row in found]
+
+    return read
+
+
+def _rows_of_duckdb(path: Path, flows: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
+    (flows / "people" / "v1.yaml").write_text(PEOPLE_FLOW + TARGET)
+    monkeypatch.setenv("PEOPLE_URL", f"duckdb:///{path}")
+
+    def read() -> list[tuple[Any, ...]]:
+        if not path.exists():
+            return []
+        with duckdb.connect(str(path)) as connection:
+            tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+            return connection.execute(SELECT).fetchall() if tables else []
 
     return read
 
@@ -100,11 +123,14 @@ def test_what_the_database_refuses_fails_the_run(
 
 
 def test_a_table_without_our_columns(service: LumeService, people: Path, rows: Rows) -> None:
+    create = "CREATE TABLE people (id BIGINT, name TEXT, lume_batch TEXT, lume_run TEXT)"
     native = os.environ["PEOPLE_URL"].replace("postgresql:", "postgresql+psycopg:")
-    with sa.create_engine(native, poolclass=sa.NullPool).begin() as connection:
-        connection.execute(
-            sa.text("CREATE TABLE people (id BIGINT, name TEXT, lume_batch TEXT, lume_run TEXT)")
-        )
+    if native.startswith("duckdb"):
+        with duckdb.connect(native.removeprefix("duckdb:///")) as file:
+            file.execute(create)
+    else:
+        with sa.create_engine(native, poolclass=sa.NullPool).begin() as connection:
+            connection.execute(sa.text(create))
     failed = complete(service, people)
     assert "people has no column 'email', 'lume_flow'" in (failed.metadata.error_message or "")
 
@@ -155,3 +181,110 @@ def test_a_kill_while_writing_leaves_the_old_batch_or_the_new_one(
     assert last.status == "SUCCEEDED"
     assert {row[3] for row in rows()} == {last.id}
     assert len(rows()) == 20_000
+
+
+def test_a_table_that_is_locked_crashes_the_run_so_that_it_is_tried_again(
+    service: LumeService, people: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = os.environ["PEOPLE_URL"]
+    if url.startswith("postgresql"):
+        monkeypatch.setenv("PEOPLE_URL", f"{url}&options=-c%20lock_timeout%3D200")
+    monkeypatch.setattr(database_module, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(duckdb_module, "CONNECT_SECONDS", 0.2)
+    complete(service, people)
+    with locked(url):
+        crashed = complete(service, people, force_rerun=True)
+    assert crashed.status == "CRASHED"
+    assert "target.connection_env: the database of PEOPLE_URL says" in (crashed.metadata.error_message or "")
+    assert complete(service, people, force_rerun=True).status == "PARTIAL_FAILED"
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Hold the table of a database."""
+    if url.startswith("duckdb"):
+        with duckdb.connect(url.removeprefix("duckdb:///")):
+            yield
+        return
+    database = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    with database.connect() as connection:
+        sqlite = url.startswith("sqlite")
+        connection.exec_driver_sql("BEGIN EXCLUSIVE" if sqlite else "LOCK TABLE people")
+        yield
+
+
+NASTY = {
+    "quote": 'it\'s "quoted"; DROP TABLE nasty; --',
+    "lines": "a\r\nb\nc,d\te\\N\\.",
+    "empty": "",
+    "unicode": "\u202e<b>\U0001f469\u200d\U0001f467</b> e\u0301",
+    "long": "x" * 1_000_000,
+}
+
+
+def test_values_arrive_in_the_table_as_they_are(
+    service: LumeService, flows: Path, tmp_path: Path, rows: Rows
+) -> None:
+    flow = flows / "nasty" / "v1.yaml"
+    flow.parent.mkdir()
+    flow.write_text(NASTY_FLOW + TARGET.replace("people}", "nasty}"))
+    batch = tmp_path / "nasty.parquet"
+    records = [
+        {"id": name, "text": text, "n": 0.1, "at": "2013-02-03T10:00:00.5+02:00"}
+        for name, text in NASTY.items()
+    ]
+    pq.write_table(
+        pa.Table.from_pylist([*records, {"id": "null", "text": None, "n": None, "at": None}]), batch
+    )
+    run, _ = service.create_run(CreateRun(flow_version="nasty:v1", source_path=str(batch)))
+    run = asyncio.run(service.wait_for_run(run.id, 30, "final"))
+    assert run.status == "SUCCEEDED", run.metadata.error_message
+    assert run.metadata.target_locations is not None
+    assert run.metadata.target_locations.table == "nasty"
+    found = {row["id"]: row for row in whole_table("nasty")}
+    assert {name: row["text"] for name, row in found.items()} == NASTY | {"null": None}
+    first, last = found["quote"], found["null"]
+    assert (first["n"], first['a "b'], str(first["on"])) == (0.1, True, "2013-02-03")
+    assert "2013-02-03" in str(first["at"])
+    nested = json.loads(first["o"]) if isinstance(first["o"], str) else first["o"]
+    assert nested == {"t": ["quote", "x"]}
+    assert (last["n"], last["at"]) == (None, None)
+
+
+def whole_table(name: str) -> list[dict[str, Any]]:
+    url = os.environ["PEOPLE_URL"]
+    if url.startswith("duckdb"):
+        with duckdb.connect(url.removeprefix("duckdb:///")) as connection:
+            found = connection.sql(f"SELECT * FROM {name}").to_arrow_table().to_pylist()
+            connection.execute(f"DROP TABLE {name}")
+            return found
+    database = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    with database.begin() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(sa.text(f"SELECT * FROM {name}"))]
+        connection.execute(sa.text(f"DROP TABLE {name}"))
+    return rows
+
+
+NASTY_FLOW = """
+source: {null_values: []}
+target_schema:
+  type: object
+  properties:
+    id: {type: string}
+    text: {type: [string, "null"]}
+    n: {type: [number, "null"]}
+    'a "b': {type: boolean}
+    on: {type: string, format: date}
+    at: {type: [string, "null"], format: date-time}
+    clock: {type: string, format: time-local}
+    o: {type: object, properties: {t: {type: array, items: {type: string}}}}
+mapper:
+  id: {extract: id}
+  text: {extract: text}
+  n: {extract: n}
+  'a "b': {constant: true}
+  on: {constant: 2013-02-03}
+  at: {extract: at}
+  clock: {constant: "10:00:00.5"}
+  o.t: {list: [id, {text: x}]}
+"""
