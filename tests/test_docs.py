@@ -90,3 +90,18 @@ def test_links_lead_somewhere() -> None:
     for page in (PROJECT / "README.md", PROJECT / "docs" / "flow-versions.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_python_of_the_backfills_page_makes_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LUME_BASE_URL", raising=False)
+    (block,) = blocks((PROJECT / "docs" / "backfills.md").read_text(), "python")
+    names: dict[str, object] = {"__name__": "backfills"}
+    exec(block, names)
+    definitions = names["defs"]
+    assert isinstance(definitions, dg.Definitions)
+    (step,) = {node.name for node in definitions.resolve_implicit_global_asset_job_def().nodes}
+    assert step == "flights__v1__batches"
+    assert all(
+        str(spec.key.path[0]) == "flights" and spec.partitions_def is not None
+        for spec in definitions.resolve_all_asset_specs()
+    )
