@@ -300,19 +300,22 @@ class ScriptedLume:
             run_id, first_order = self._run_of_key[key]
             if order != first_order:
                 return _problem(422, "idempotency-key-reused", "The key came with another request before")
-            return _answer(200, self._view(self._runs[run_id]))
+            return self._created_answer(200, self._runs[run_id], key)
         for earlier in reversed(self._runs.values()):
             if any(earlier.order[n] != order[n] for n in ("flow_version", "source_path")):
                 continue
             status = self._advance(earlier)
             if status not in _FINAL:
-                return _answer(200, self._view(earlier))
+                return self._created_answer(200, earlier, key)
             if status in ("SUCCEEDED", "PARTIAL_FAILED", "INCOMPLETE") and not order.get("force_rerun"):
                 return _problem(409, "already-succeeded", "The batch was processed", run_id=earlier.id)
         run = self._create(order, self._next_scripts.pop(0) if self._next_scripts else None)
         if key:
             self._run_of_key[key] = (run.id, order)
-        return _answer(201, self._view(run))
+        return self._created_answer(201, run, key)
+
+    def _created_answer(self, code: int, run: _Run, key: str | None) -> _Answer:
+        return _answer(code, self._view(run), **({"idempotency_key": key} if key else {}))
 
     def _create(self, order: Mapping[str, Any], script: RunScript | None, run_id: str | None = None) -> _Run:
         script = script or self._script
