@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from lume_dagster.attempts import untold
 from lume_dagster.checks import (
     STATUS_CHECK,
     Batch,
@@ -152,7 +153,7 @@ def _write_step(
         retry_policy=retry_policy,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
     )
-    def write(context: dg.AssetExecutionContext, config: LumeRunConfig) -> Iterator[Event]:
+    def write(context: dg.AssetExecutionContext, config: LumeRunConfig) -> Iterator[Event | dg.Output[None]]:
         lume: LumeResource = getattr(context.resources, resource_key)
         handler = LumeRunHandler(
             context,
@@ -166,7 +167,7 @@ def _write_step(
             flow = lume.client.flow_version(props.flow_version)
         except LumeError as error:
             raise _failure(error, props.flow_version) from error
-        yield from _written(run, flow, lume, run_spec.key, rejects_spec.key)
+        yield from untold(context, _written(run, flow, lume, run_spec.key, rejects_spec.key))
 
     return write
 
@@ -210,7 +211,9 @@ def _audit_step(
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
     )
-    def audit(context: dg.AssetExecutionContext, config: LumeAuditConfig) -> Iterator[Event]:
+    def audit(
+        context: dg.AssetExecutionContext, config: LumeAuditConfig
+    ) -> Iterator[Event | dg.Output[None]]:
         lume: LumeResource = getattr(context.resources, resource_key)
         if config.admit and not config.reason.strip():
             raise dg.Failure(
@@ -243,16 +246,19 @@ def _audit_step(
         ]
         stopped = {name: verdict for name, verdict in verdicts.items() if verdict.stops}
         if publishes and stopped and admitted is None:
-            yield from results
+            yield from untold(context, iter(results))
             raise _stopped(run, stopped, lume.url_of(run))
+        published: list[Event] = []
         if publishes:
-            yield dg.MaterializeResult(
-                asset_key=spec.key,
-                metadata=mapped_metadata(run, flow, source_key) | _admission(admitted, stopped),
-                data_version=_data_version(run, "mapped"),
-                tags={RUN_ID: run.id},
+            published.append(
+                dg.MaterializeResult(
+                    asset_key=spec.key,
+                    metadata=mapped_metadata(run, flow, source_key) | _admission(admitted, stopped),
+                    data_version=_data_version(run, "mapped"),
+                    tags={RUN_ID: run.id},
+                )
             )
-        yield from results
+        yield from untold(context, iter([*published, *results]))
 
     return audit
 

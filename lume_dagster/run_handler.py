@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 
-from lume_dagster.client import AlreadySucceededError, LumeError, LumeRun, NotFoundError
+from lume_dagster.client import (
+    AlreadySucceededError,
+    ApiError,
+    ClientSettings,
+    LumeClient,
+    LumeError,
+    LumeRun,
+    LumeUnavailableError,
+    NotFoundError,
+    RunTimeoutError,
+)
 from lume_dagster.resource import LumeResource
 
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63
+_CANCEL_SECONDS = 30.0
 
 
 class LumeRunHandler:
@@ -44,6 +55,8 @@ class LumeRunHandler:
         self._flow_version = flow_version
         self._source_path = source_path
         self._asset_key = asset_key
+        # The run that is to be cancelled on a termination: how to get it, once a request for it may be under way.
+        self._current: Callable[[LumeClient], LumeRun] | None = None
 
     def complete(self, *, force_rerun: bool) -> LumeRun:
         """Brings the batch to the end of its run.
@@ -57,15 +70,20 @@ class LumeRunHandler:
 
         Raises:
             LumeError: Lume refused the request or could not be reached, or the wait was too long.
+            dagster.Failure: A user has terminated the Dagster run; its retry policy asks for another attempt.
         """
         self._context.log.info(f"using {self._lume.connection}")
-        run = self._find() or self._create(force_rerun=force_rerun)
-        if run.is_final:
-            return run
-        with self._cancelled_on_termination(run):
-            return self._lume.client.wait(
-                run, timeout=self._lume.wait_timeout_seconds, on_status=self._log_status
-            )
+        if self._is_being_terminated():
+            raise dg.Failure("the Dagster run is being terminated", allow_retries=False)
+        with self._cancelled_on_termination():
+            found = self._find()
+            run = self._wait(found or self._create(force_rerun, is_first=self._earlier_run_id() is None))
+            if run.crashed and (found is not None or self._is_of_another(run)):
+                self._context.log.warning(
+                    f"{run.label} crashed; this attempt did not begin it, and begins another"
+                )
+                run = self._wait(self._create(force_rerun, is_first=self._is_of_another(run)))
+        return run
 
     @property
     def _tag(self) -> str:
@@ -76,36 +94,62 @@ class LumeRunHandler:
 
     def _find(self) -> LumeRun | None:
         """The run of an earlier attempt, if it is one to go on with."""
+        for find in (self._remembered, self._unremembered):
+            run = find()
+            if run is not None and not run.failed and run.source_path == self._source_path:
+                self._context.log.info(f"going on with {run.label}, {run.status}, of an earlier attempt")
+                return run
+        return None
+
+    def _remembered(self) -> LumeRun | None:
+        """The run whose id an earlier attempt has stored."""
         earlier = self._earlier_run_id()
         if earlier is None:
             return None
+        self._current = lambda client: client.run_status(earlier)
         try:
-            run = self._lume.client.run_status(earlier)
+            return self._lume.client.run_status(earlier)
         except NotFoundError:
             self._context.log.warning(f"Lume does not know run {earlier} of an earlier attempt any more")
             return None
-        if run.failed or run.source_path != self._source_path:
+
+    def _unremembered(self) -> LumeRun | None:
+        """The run that an earlier attempt has begun before it died, without having stored its id."""
+        if not (self._context.retry_number or self._context.run.parent_run_id):
             return None
-        self._context.log.info(f"going on with {run.label}, {run.status}, of an earlier attempt")
+        keys = {self._idempotency_key(force=force) for force in (True, False)}
+        try:
+            runs = self._lume.client.runs(self._flow_version, self._source_path).items
+        except LumeUnavailableError:
+            raise
+        except ApiError:  # this Lume lists no runs
+            return None
+        run = next((run for run in runs if run.idempotency_key in keys), None)
+        if run is not None:
+            self._remember(run)
         return run
 
-    def _create(self, *, force_rerun: bool) -> LumeRun:
-        earlier = self._earlier_run_id()
-        force = force_rerun and earlier is None
-        try:
-            run = self._lume.client.run(
+    def _create(self, force_rerun: bool, *, is_first: bool) -> LumeRun:
+        """Begins a run, or finds the one there is; forced only if it is the first of this step and its retries."""
+        force = force_rerun and is_first
+        key = self._idempotency_key(force=force)
+
+        def create(client: LumeClient) -> LumeRun:
+            return client.run(
                 self._flow_version,
                 self._source_path,
                 run_metadata=self._run_metadata(),
                 force_rerun=force,
-                idempotency_key=self._idempotency_key(earlier, force=force),
+                idempotency_key=key,
             )
+
+        self._current = create
+        try:
+            run = create(self._lume.client)
         except AlreadySucceededError as error:
+            self._current = None
             return self._existing(error, forced_before=force_rerun and not force)
         self._remember(run)
-        if run.failed and earlier is None:
-            # An earlier attempt made it, and died before it could remember it.
-            return self._create(force_rerun=force_rerun)
         self._context.log.info(f"{run.label} is {run.status}{', forced' if force else ''}")
         return run
 
@@ -127,6 +171,21 @@ class LumeRunHandler:
             f"{run.label} has mapped this batch before ({run.status}); its results are taken"
         )
         return run
+
+    def _wait(self, run: LumeRun) -> LumeRun:
+        if run.is_final:
+            return run
+        self._current = lambda _: run
+        try:
+            return self._lume.client.wait(
+                run, timeout=self._lume.wait_timeout_seconds, on_status=self._log_status
+            )
+        except (LumeUnavailableError, RunTimeoutError):
+            self._context.log.warning(
+                f"the wait for {run.label} is given up, and the run goes on in Lume. A retry or re-execution of this "
+                "step finds it again, and so does another launch of the partition"
+            )
+            raise
 
     def _earlier_run_id(self) -> str | None:
         # The stored run has what an earlier attempt of this step wrote; the context's is as it was at the start.
@@ -155,24 +214,40 @@ class LumeRunHandler:
             "dagster_partition": self._context.partition_key,
         }
 
-    def _idempotency_key(self, earlier: str | None, *, force: bool) -> str:
-        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier or ""]
+    def _idempotency_key(self, *, force: bool) -> str:
+        earlier = self._earlier_run_id() or ""
+        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _is_of_another(self, run: LumeRun) -> bool:
+        """Whether a run was begun by neither this Dagster run nor one that it re-executes."""
+        return bool(run.run_metadata.get("dagster_run_id", self._root_run_id) != self._root_run_id)
 
     def _log_status(self, run: LumeRun) -> None:
         self._context.log.info(f"Lume run {run.id} is {run.status}")
 
     @contextmanager
-    def _cancelled_on_termination(self, run: LumeRun) -> Iterator[None]:
+    def _cancelled_on_termination(self) -> Iterator[None]:
         try:
             yield
         except dg.DagsterExecutionInterruptedError:
-            if self._lume.on_interrupt == "cancel" and self._is_being_terminated():
-                cancelled = self._lume.client.cancel(run)
-                self._context.log.info(f"terminated: {cancelled.label} is {cancelled.status}")
-            else:
-                self._context.log.info(f"interrupted: {run.label} goes on, and a retry will find it again")
+            if self._current is not None:
+                self._leave_or_cancel(self._current)
             raise
+
+    def _leave_or_cancel(self, current: Callable[[LumeClient], LumeRun]) -> None:
+        if self._lume.on_interrupt == "leave" or not self._is_being_terminated():
+            self._context.log.info("interrupted: the Lume run goes on, and a retry will find it again")
+            return
+        settings = ClientSettings(request_timeout=_CANCEL_SECONDS, outage_budget_seconds=_CANCEL_SECONDS)
+        try:
+            with self._lume.connection.model_copy(update={"settings": settings}).open() as client:
+                # A create that was interrupted may have been heard or not: made again it gives the run in either
+                # case, and none can begin after it.
+                run = client.cancel(current(client), timeout=_CANCEL_SECONDS)
+            self._context.log.info(f"terminated: {run.label} is {run.status}")
+        except LumeError as error:
+            self._context.log.warning(f"terminated, but the Lume run is not cancelled and may go on: {error}")
 
     def _is_being_terminated(self) -> bool:
         stored = self._context.instance.get_run_by_id(self._context.run.run_id)

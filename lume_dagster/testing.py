@@ -64,6 +64,33 @@ class RunScript:
     rejects: Sequence[Mapping[str, Any]] = ()
 
 
+class Hold:
+    """Requests that a :class:`ScriptedLume` keeps waiting: what happens meanwhile happens in the middle of one."""
+
+    def __init__(self, *, processed: bool) -> None:
+        self.processed = processed
+        self._arrived = threading.Event()
+        self._released = threading.Event()
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Wait until a request is being held.
+
+        Raises:
+            TimeoutError: None came within ``timeout`` seconds.
+        """
+        if not self._arrived.wait(timeout):
+            raise TimeoutError(f"no request to hold came within {timeout:g} s")
+
+    def release(self) -> None:
+        """Let the request go on, and any that comes later."""
+        self._released.set()
+
+    def keep(self) -> None:
+        """Keep the calling request waiting until it is released."""
+        self._arrived.set()
+        self._released.wait()
+
+
 @dataclass(frozen=True)
 class Fault:
     """Something that goes wrong with one request. Make one by the class methods.
@@ -75,6 +102,7 @@ class Fault:
         processed: Whether the request takes effect all the same.
         sent: How much of the answer is sent: ``all``, ``half`` or ``nothing``.
         delay: Seconds before the answer.
+        hold: Keeps the request waiting: before it takes effect, or if that is ``processed``, after it.
     """
 
     code: int | None = None
@@ -83,6 +111,7 @@ class Fault:
     processed: bool = True
     sent: str = "all"
     delay: float = 0.0
+    hold: Hold | None = None
 
     @classmethod
     def status(cls, code: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Fault:
@@ -198,6 +227,7 @@ class ScriptedLume:
         self._run_of_key: dict[str, tuple[str, Any]] = {}
         self._next_scripts: list[RunScript] = []
         self._faults: list[tuple[Fault, str | None, str]] = []
+        self._holds: list[Hold] = []
 
     def __enter__(self) -> ScriptedLume:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
@@ -206,6 +236,8 @@ class ScriptedLume:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for hold in self._holds:
+            hold.release()
         self._server.shutdown()
         self._server.server_close()
 
@@ -239,6 +271,19 @@ class ScriptedLume:
         """
         self._faults += [(fault, method, path)] * times
 
+    def hold(self, method: str | None = None, path: str = "", *, processed: bool = False) -> Hold:
+        """Keep the next request of a kind waiting, until it is released or the server is stopped.
+
+        Args:
+            method: Only a request of this method.
+            path: Only a request whose path contains this.
+            processed: Whether it takes effect before it is held, or only once it is released.
+        """
+        hold = Hold(processed=processed)
+        self._holds.append(hold)
+        self.inject(Fault(hold=hold), method=method, path=path)
+        return hold
+
     def asked(self, method: str | None = None, path: str = "") -> list[RecordedRequest]:
         """The requests of a method whose path contains ``path``."""
         return [r for r in self.requests if method in (None, r.method) and path in r.path]
@@ -250,7 +295,11 @@ class ScriptedLume:
             fault = self._take_fault(request)
         if fault.delay:
             self._sleep(fault.delay)
+        if fault.hold and not fault.hold.processed:
+            fault.hold.keep()
         true = self._route(request) if fault.processed else _Answer(500, b"")
+        if fault.hold and fault.hold.processed:
+            fault.hold.keep()
         if fault.code is not None:
             true = _Answer(fault.code, fault.body, {"content-type": "application/json"})
         return replace(true, headers={**true.headers, **fault.headers}), fault

@@ -158,8 +158,8 @@ class Operations:
         A Lume that refuses to be asked is not asked again, unless a create was sent before (`is_sure`): then nobody
         can know whether there is a run, and the refusal is raised.
         """
-        query = {"flow_version": flow_version, "source_path": source_path, "page": 1, "size": 50}
-        request = self._request("GET", with_query("/v1/runs", query))
+        batch = {"flow_version": flow_version, "source_path": source_path}
+        request = self._request("GET", with_query("/v1/runs", {**batch, "page": 1, "size": 50}))
         reply = yield from send(request, outage)
         if not is_sure and (reply.status_code >= 300 or is_foreign(reply)):
             return None

@@ -167,7 +167,7 @@ def test_what_only_lume_says_is_final_in_the_middle_of_a_wait(
     lume.next_run(SLOW)
     run = client.run("f:v1", "s")
     lume.inject(Fault.status(401, b"{}"))
-    with pytest.raises(AuthenticationError, match="api_key.*LUME_API_KEY"):
+    with pytest.raises(AuthenticationError, match=r"api_key.*LUME_API_KEY"):
         client.wait(run)
     lume.inject(Fault.status(404, b'{"title": "No such run"}'))
     with pytest.raises(NotFoundError):
