@@ -236,8 +236,7 @@ class ScriptedLume:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hold in self._holds:
-            hold.release()
+        self.release()
         self._server.shutdown()
         self._server.server_close()
 
@@ -245,6 +244,23 @@ class ScriptedLume:
     def run_ids(self) -> list[str]:
         """Ids of all runs, oldest first."""
         return list(self._runs)
+
+    def status(self, run_id: str) -> str:
+        """How a run is at the moment. Does not count as a request."""
+        return self._advance(self._runs[run_id])
+
+    def finish(self, run_id: str, script: RunScript | None = None) -> None:
+        """End a run at once, as the last stage of its script says, or of another one."""
+        run = self._runs[run_id]
+        with self._lock:
+            run.script = script or run.script
+            last = run.script.stages[-1]
+            run.stages = [Stage(last) if isinstance(last, str) else last]
+
+    def release(self) -> None:
+        """Let all requests go on that are being held."""
+        for hold in self._holds:
+            hold.release()
 
     def next_run(self, script: RunScript) -> None:
         """Tell what becomes of the next run that is created; may be called for several in advance."""

@@ -16,7 +16,7 @@ from lume_dagster import LumeChecks, LumeIOManager, LumeResource, build_lume_ass
 JOB = "people"
 WRITE = "people__v1__run"
 PARTITIONS = dg.StaticPartitionsDefinition(["a"])
-LUME_URL = "TESTS_LUME_URL"
+LUME_URL, ON_INTERRUPT, RETRIES = "TESTS_LUME_URL", "TESTS_ON_INTERRUPT", "TESTS_RETRIES"
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
@@ -24,13 +24,21 @@ _processes.set_forkserver_preload([__name__])
 
 def people_job() -> dg.JobDefinition:
     """All assets of people:v1, from a Lume at the address in the environment."""
-    lume = LumeResource(base_url=os.environ[LUME_URL], request_timeout_seconds=5, outage_budget_seconds=10)
+    on_interrupt: Any = os.environ[ON_INTERRUPT]
+    retries = int(os.environ[RETRIES])
+    lume = LumeResource(
+        base_url=os.environ[LUME_URL],
+        on_interrupt=on_interrupt,
+        request_timeout_seconds=30,
+        outage_budget_seconds=10,
+    )
     definitions = dg.Definitions.merge(
         build_lume_assets(
             flow_version="people:v1",
             partitions_def=PARTITIONS,
             source_path="{partition_key}.csv",
             checks=LumeChecks(output_schema="off"),
+            retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
         ),
         dg.Definitions(
             jobs=[dg.define_asset_job(JOB, executor_def=dg.in_process_executor)],
@@ -50,6 +58,8 @@ class Attempt:
         force_rerun: Whether a rerun is forced.
         of: The Dagster run that is executed again, if it is one.
         killed_after: Type and number of the event after which the process kills itself.
+        on_interrupt: What becomes of the Lume run on a termination.
+        retries: How often the step's retry policy tries again.
     """
 
     storage: Path
@@ -57,6 +67,8 @@ class Attempt:
     force_rerun: bool = False
     of: str | None = None
     killed_after: tuple[str, int] | None = None
+    on_interrupt: str = "cancel"
+    retries: int = 0
 
     def start(self) -> ForkServerProcess:
         process = _processes.Process(target=_carry_out, args=(self,))
@@ -71,7 +83,11 @@ class Attempt:
 
 
 def _carry_out(attempt: Attempt) -> None:
-    os.environ[LUME_URL] = attempt.lume_url
+    os.environ |= {
+        LUME_URL: attempt.lume_url,
+        ON_INTERRUPT: attempt.on_interrupt,
+        RETRIES: str(attempt.retries),
+    }
     config = {"ops": {WRITE: {"config": {"force_rerun": True}}}} if attempt.force_rerun else {}
     with dg.DagsterInstance.local_temp(str(attempt.storage)) as instance:
         if attempt.killed_after:

@@ -60,13 +60,6 @@ def lume(request: pytest.FixtureRequest) -> Iterator[ScriptedLume]:
         yield scripted
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Path:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:  # its tables, made before anyone is killed
-        instance.get_runs(limit=1)
-    return tmp_path
-
-
 def killed(storage: Path) -> str:
     """The Dagster run that was killed last, once Dagster has noticed it, as the daemon does."""
     with dg.DagsterInstance.local_temp(str(storage)) as instance:
