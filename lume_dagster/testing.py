@@ -53,7 +53,8 @@ class RunScript:
 
     Attributes:
         stages: Its statuses; a string stands for a stage of one request.
-        metadata: Members of the metadata once the run is final.
+        metadata: Members of the metadata once the run is final. The numbers of rows need not be told: they are those
+            of the records below.
         mapped: Its mapped records.
         rejects: Its rejects, as they are in answers.
     """
@@ -193,7 +194,7 @@ class ScriptedLume:
             answered at once all the same.
         idempotency_keys: Whether the ``Idempotency-Key`` of a create is heeded.
         api_key: The only key that is accepted; None accepts all requests.
-        flows: Flow versions, as ``GET /v1/flows/{name}/versions/{v}`` answers them.
+        flows: Flow versions: for each, the arguments of :meth:`add_flow`.
         monotonic: Clock of stages that are told in seconds.
         sleep: Pauses while a request is held or an answer delayed.
 
@@ -219,7 +220,7 @@ class ScriptedLume:
         self._long_poll = long_poll
         self._heeds_keys = idempotency_keys
         self._api_key = api_key
-        self._flows = {(flow["name"], flow["version"]): dict(flow) for flow in flows}
+        self._flows: dict[tuple[str, str], dict[str, Any]] = {}
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = threading.RLock()
@@ -228,6 +229,8 @@ class ScriptedLume:
         self._next_scripts: list[RunScript] = []
         self._faults: list[tuple[Fault, str | None, str]] = []
         self._holds: list[Hold] = []
+        for flow in flows:
+            self.add_flow(**flow)
 
     def __enter__(self) -> ScriptedLume:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
@@ -244,6 +247,25 @@ class ScriptedLume:
     def run_ids(self) -> list[str]:
         """Ids of all runs, oldest first."""
         return list(self._runs)
+
+    def add_flow(
+        self, flow_version: str, target_schema: Mapping[str, Any] | None = None, **members: Any
+    ) -> None:
+        """Add a flow version, as ``GET /v1/flows/{name}/versions/{v}`` answers it.
+
+        Args:
+            flow_version: ``name:vN``.
+            target_schema: JSON Schema of a mapped record.
+            members: Other members of the answer.
+        """
+        name, _, version = flow_version.partition(":")
+        self._flows[name, version] = {
+            "flow_version": flow_version,
+            "target_schema": dict(target_schema or {}),
+            **members,
+            "name": name,
+            "version": version,
+        }
 
     def status(self, run_id: str) -> str:
         """How a run is at the moment. Does not count as a request."""
@@ -431,7 +453,7 @@ class ScriptedLume:
                 "forced": bool(run.order.get("force_rerun")),
             },
             "run_metadata": run.order.get("run_metadata", {}),
-            **(run.script.metadata if status in _FINAL else {}),
+            **(_figures(run.script, status) if status in _FINAL else {}),
         }
         return {"id": run.id, "status": status, **batch, "metadata": metadata}
 
@@ -447,6 +469,13 @@ class ScriptedLume:
                 run.stages = [Stage("FAILED")]
                 run.script = replace(run.script, metadata={"error_message": "cancelled by the caller"})
             return self._view(run)
+
+
+def _figures(script: RunScript, status: str) -> dict[str, Any]:
+    if status in ("FAILED", "CRASHED"):
+        return dict(script.metadata)
+    mapped, rejected = len(script.mapped), len(script.rejects)
+    return {"rows": {"source": mapped + rejected, "mapped": mapped, "rejected": rejected}, **script.metadata}
 
 
 def _page(items: Sequence[Any], query: Mapping[str, str]) -> _Answer:

@@ -14,6 +14,9 @@ from lume_dagster.client.settings import ClientSettings
 
 _logger = logging.getLogger("lume_dagster.client")
 
+# A Lume that says this needs somebody to mend it: a full stop, though with the code of a pause.
+_LASTING_PROBLEM = "urn:lume:problem:unusable-home"
+
 
 def full_jitter(attempt: int, initial: float, maximum: float, uniform: float) -> float:
     """Seconds to pause after a number of attempts: anything from 0 to a bound that doubles each time.
@@ -50,7 +53,9 @@ def is_passing(answer: HttpReply | TransportFailure) -> bool:
     """Whether what came of a request may be different the next time."""
     if isinstance(answer, TransportFailure):
         return answer.passing
-    return answer.status_code == 429 or answer.status_code >= 500
+    if answer.status_code < 500:
+        return answer.status_code == 429
+    return read_problem(answer, Redactor()).type != _LASTING_PROBLEM
 
 
 class Outage:

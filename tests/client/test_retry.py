@@ -100,6 +100,11 @@ def test_what_may_pass_is_tried_again(clock: Any, failure: Any) -> None:
     assert clock.sleeps == [0.25, 0.5, 1.0]
 
 
+def test_a_lume_that_says_that_it_needs_mending_is_not_asked_again(clock: Any) -> None:
+    body = b'{"type": "urn:lume:problem:unusable-home", "detail": "readonly"}'
+    assert drive(clock, [HttpReply(503, {"content-type": "application/problem+json"}, body)])[1] == 1
+
+
 def test_what_cannot_be_sent_is_not_tried_again(clock: Any) -> None:
     with pytest.raises(ApiError, match=r"could not be sent: .*bad header") as error:
         drive(clock, [TransportFailure("LocalProtocolError: bad header", passing=False)])

@@ -21,8 +21,6 @@ MAPPED = RunScript(
     mapped=[{"id": 1, "name": "Ada"}],
 )
 FLOW = {
-    "name": "people",
-    "version": "v1",
     "flow_version": "people:v1",
     "target_schema": {
         "type": "object",

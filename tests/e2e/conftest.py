@@ -61,7 +61,7 @@ def hosted() -> Iterator[ScriptedLume]:
     """The Lume that the flow `orders` runs in."""
     with ScriptedLume(
         RunScript(metadata={"rows": {"source": 0, "mapped": 0, "rejected": 0}}),
-        flows=[{"name": "orders", "version": "v1", "flow_version": "orders:v1"}],
+        flows=[{"flow_version": "orders:v1"}],
     ) as lume:
         yield lume
 
