@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -86,8 +89,24 @@ def test_every_operation_and_source_option_is_documented() -> None:
     assert set(options) <= documented
 
 
+def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
+    for block in blocks((PROJECT / "docs" / "testing.md").read_text(), "python"):
+        name, _, code = block.removeprefix("# ").partition("\n")
+        (tmp_path / name).write_text(code)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "5 passed" in ended.stdout
+
+
 def test_links_lead_somewhere() -> None:
-    for page in (PROJECT / "README.md", PROJECT / "docs" / "flow-versions.md"):
+    for page in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
