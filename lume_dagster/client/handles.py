@@ -90,13 +90,17 @@ class RunHandle(_LiveRun):
         """
         return self._renew(self._driver.run(self._operations.run_status(self.id)))
 
-    def cancel(self) -> Self:
+    def cancel(self, timeout: float | None = None) -> Self:
         """Ask Lume to end the run, and return the run itself. One that is final stays as it is.
 
+        Args:
+            timeout: Seconds to wait until the run is final. None returns as soon as Lume has taken the request.
+
         Raises:
+            RunTimeoutError: The run is still active after ``timeout``.
             ApiError: There was no usable answer.
         """
-        return self._renew(self._driver.run(self._operations.cancel(self.id)))
+        return self._renew(self._driver.run(self._operations.cancel(self.id, timeout)))
 
 
 class AsyncRunHandle(_LiveRun):
@@ -130,9 +134,9 @@ class AsyncRunHandle(_LiveRun):
         """Ask once how the run is, and return the run itself."""
         return self._renew(await self._driver.run(self._operations.run_status(self.id)))
 
-    async def cancel(self) -> Self:
+    async def cancel(self, timeout: float | None = None) -> Self:
         """Ask Lume to end the run, and return the run itself."""
-        return self._renew(await self._driver.run(self._operations.cancel(self.id)))
+        return self._renew(await self._driver.run(self._operations.cancel(self.id, timeout)))
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,9 @@ class _Operation:
 
 
 async def _create_run(service: LumeService, request: Request) -> Response:
+    key = _idempotency_key(request)
     body = await _read_body(request, CreateRun)
-    return _created(*await run_in_threadpool(service.create_run, body, _idempotency_key(request)))
+    return _created(*await run_in_threadpool(service.create_run, body, key), key)
 
 
 async def _create_flow_run(service: LumeService, request: Request) -> Response:
@@ -138,7 +139,7 @@ async def _create_flow_run(service: LumeService, request: Request) -> Response:
         order = _validated(CreateFlowRun, read_exact_json(body))
         return service.create_flow_run(request.path_params["name"], order, key)
 
-    return _created(*await run_in_threadpool(create))
+    return _created(*await run_in_threadpool(create), key)
 
 
 async def _upload(service: LumeService, request: Request) -> Response:
@@ -164,9 +165,11 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _created(run: Run, created: bool) -> Response:
+def _created(run: Run, created: bool, key: str | None) -> Response:
     response = _json(run, 201 if created else 200)
     response.headers["location"] = f"/v1/runs/{run.id}"
+    if key is not None:
+        response.headers["idempotency-key"] = key  # says that it was heeded
     return response
 
 

@@ -14,7 +14,7 @@ from lume_dagster.client import (
     RunHandle,
     RunTimeoutError,
 )
-from lume_dagster.testing import RunScript, ScriptedLume, Stage
+from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
 
 FLOWS = [
     {"name": "people", "version": version, "flow_version": f"people:{version}"}
@@ -183,3 +183,16 @@ def test_a_frame_comes_back_as_the_same_kind_of_frame(frame: Any) -> None:
     assert type(result.mapped) is type(frame)
     assert list(result.mapped["id"]) == [1] or result.mapped["id"].to_pylist() == [1]
     assert "date" in str(result.mapped["on"]) or "2013-01-01" in str(result.mapped["on"])
+
+
+@pytest.mark.parametrize("heeds_keys", [True, False])
+def test_a_run_on_records_is_created_once_though_the_answer_is_lost(heeds_keys: bool) -> None:
+    with (
+        ScriptedLume(FOREVER, flows=FLOWS, idempotency_keys=heeds_keys) as lume,
+        LumeClient(lume.url) as client,
+    ):
+        flow = client.flow("people")
+        other = flow.create_run(source_data=[{"a": 0}])
+        lume.inject(Fault.lost_answer(), method="POST", path="/runs")
+        run = flow.create_run(source_data=[{"a": 1}], force_rerun=True)
+        assert lume.run_ids == [other.id, run.id]
