@@ -163,12 +163,13 @@ class Operations:
         reply = yield from send(request, outage)
         if not is_sure and (reply.status_code >= 300 or is_foreign(reply)):
             return None
-        for run in read_answer(reply, request, _RUN_PAGE, self.redact).items:
-            if (run.flow_version, run.source_path) != (flow_version, source_path):
-                continue
-            if run.is_active or run.idempotency_key == key:
-                return run
-        return None
+        runs = [
+            run
+            for run in read_answer(reply, request, _RUN_PAGE, self.redact).items
+            if (run.flow_version, run.source_path) == (flow_version, source_path)
+        ]
+        made = next((run for run in runs if run.idempotency_key == key), None)
+        return made or next((run for run in runs if run.is_active), None)
 
     def run_status(self, run: LumeRun | str) -> Operation[LumeRun]:
         """Ask how a run is."""
