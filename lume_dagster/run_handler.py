@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 
 import dagster as dg
 
@@ -24,6 +25,7 @@ from lume_dagster.resource import LumeResource
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63
 _CANCEL_SECONDS = 30.0
+_FORCE = "dagster_force_rerun"
 
 
 class LumeRunHandler:
@@ -76,13 +78,13 @@ class LumeRunHandler:
         if self._is_being_terminated():
             raise dg.Failure("the Dagster run is being terminated", allow_retries=False)
         with self._cancelled_on_termination():
-            found = self._find()
-            run = self._wait(found or self._create(force_rerun, is_first=self._earlier_run_id() is None))
+            found, is_spent = self._find(force_rerun)
+            run = self._wait(found or self._create(force_rerun, is_spent=is_spent))
             if run.crashed and (found is not None or self._is_of_another(run)):
                 self._context.log.warning(
                     f"{run.label} crashed; this attempt did not begin it, and begins another"
                 )
-                run = self._wait(self._create(force_rerun, is_first=self._is_of_another(run)))
+                run = self._wait(self._create(force_rerun, is_spent=not self._is_of_another(run)))
         return run
 
     @property
@@ -92,14 +94,21 @@ class LumeRunHandler:
             return name
         return _TAG_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:16]
 
-    def _find(self) -> LumeRun | None:
-        """The run of an earlier attempt, if it is one to go on with."""
+    def _find(self, force_rerun: bool) -> tuple[LumeRun | None, bool]:
+        """The run of an earlier attempt, if it is one to go on with, and whether a force is spent already.
+
+        It is not, where the earlier attempts were not told to force: a re-execution whose config was changed.
+        """
+        is_spent = self._earlier_run_id() is not None
         for find in (self._remembered, self._unremembered):
             run = find()
-            if run is not None and not run.failed and run.source_path == self._source_path:
+            if run is None or run.source_path != self._source_path:
+                continue
+            is_spent = run.run_metadata.get(_FORCE, "true") == "true"
+            if not run.failed and (is_spent or not force_rerun):
                 self._context.log.info(f"going on with {run.label}, {run.status}, of an earlier attempt")
-                return run
-        return None
+                return run, is_spent
+        return None, is_spent
 
     def _remembered(self) -> LumeRun | None:
         """The run whose id an earlier attempt has stored."""
@@ -117,7 +126,7 @@ class LumeRunHandler:
         """The run that an earlier attempt has begun before it died, without having stored its id."""
         if not (self._context.retry_number or self._context.run.parent_run_id):
             return None
-        keys = {self._idempotency_key(force=force) for force in (True, False)}
+        keys = {self._idempotency_key(*told) for told in product((True, False), repeat=2)}
         try:
             runs = self._lume.client.runs(self._flow_version, self._source_path).items
         except LumeUnavailableError:
@@ -129,16 +138,16 @@ class LumeRunHandler:
             self._remember(run)
         return run
 
-    def _create(self, force_rerun: bool, *, is_first: bool) -> LumeRun:
-        """Begins a run, or finds the one there is; forced only if it is the first of this step and its retries."""
-        force = force_rerun and is_first
-        key = self._idempotency_key(force=force)
+    def _create(self, force_rerun: bool, *, is_spent: bool) -> LumeRun:
+        """Begins a run, or finds the one there is; forced only if none of this step and its retries was."""
+        force = force_rerun and not is_spent
+        key = self._idempotency_key(force, force_rerun)
 
         def create(client: LumeClient) -> LumeRun:
             return client.run(
                 self._flow_version,
                 self._source_path,
-                run_metadata=self._run_metadata(),
+                run_metadata=self._run_metadata(force_rerun),
                 force_rerun=force,
                 idempotency_key=key,
             )
@@ -206,17 +215,20 @@ class LumeRunHandler:
     def _root_run_id(self) -> str:
         return self._context.run.root_run_id or self._context.run.run_id
 
-    def _run_metadata(self) -> dict[str, str]:
+    def _run_metadata(self, force_rerun: bool) -> dict[str, str]:
         return {
             # Part of the request that the Idempotency-Key names: the same for every re-execution.
             "dagster_run_id": self._root_run_id,
             "dagster_job": self._context.job_name,
             "dagster_partition": self._context.partition_key,
+            # Whether a rerun was asked for, though a retry after the forced run does not force again.
+            _FORCE: "true" if force_rerun else "false",
         }
 
-    def _idempotency_key(self, *, force: bool) -> str:
+    def _idempotency_key(self, force: bool, force_rerun: bool) -> str:
         earlier = self._earlier_run_id() or ""
-        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier]
+        batch = [self._root_run_id, self._flow_version, self._source_path]
+        parts = [*batch, str(force), str(force_rerun), earlier]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _is_of_another(self, run: LumeRun) -> bool:

@@ -60,7 +60,7 @@ class Attempt:
     Attributes:
         storage: Folder of the Dagster instance.
         lume_url: Address of the Lume.
-        force_rerun: Whether a rerun is forced.
+        force_rerun: Whether a rerun is forced; of a re-execution, by a change of its config.
         of: The Dagster run that is executed again, if it is one.
         killed_after: Type and number of the event after which the process that told it kills itself.
         on_interrupt: What becomes of the Lume run on a termination.
@@ -107,7 +107,7 @@ def _carry_out(attempt: Attempt) -> None:
             assert parent is not None
             options = {  # as the daemon does: with the tags and the config of the run that failed
                 "tags": dict(parent.tags),
-                "run_config": parent.run_config,
+                "run_config": config or parent.run_config,
                 "reexecution_options": dg.ReexecutionOptions.from_failure(attempt.of, instance),
             }
         result = dg.execute_job(dg.reconstructable(people_job), instance=instance, **options)

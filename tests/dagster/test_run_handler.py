@@ -77,6 +77,26 @@ def test_after_a_failed_run_another_is_created_and_not_forced_again(
     assert creates(scripted)[-1]["force_rerun"] is False
 
 
+def test_a_re_execution_that_is_told_to_force_forces_once(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    lume = LumeResource(base_url=scripted.url)
+    first = drive(instance, lume)
+    forced = drive(instance, lume, tags=re_execution_of(instance, first), force_rerun=True)
+    assert harvested(forced) != harvested(first)
+    again = drive(instance, lume, tags=re_execution_of(instance, forced), force_rerun=True)
+    assert harvested(again) == harvested(forced)
+    assert [create["force_rerun"] for create in creates(scripted)] == [False, True]
+
+
+def re_execution_of(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """The tags that a re-execution has."""
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    root = run.root_run_id or run.run_id
+    return {**run.tags, "dagster/parent_run_id": run.run_id, "dagster/root_run_id": root}
+
+
 def test_a_run_that_lume_does_not_know_any_more_is_created_anew(
     instance: dg.DagsterInstance, scripted: ScriptedLume
 ) -> None:
