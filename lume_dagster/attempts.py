@@ -88,6 +88,7 @@ def _cut_off(context: dg.AssetExecutionContext) -> _Told:
     step = context.op_execution_context.get_step_execution_context().step.key
     told = _Told()
     for run_id in _lineage(context):
+        is_done = False
         for entry in context.instance.all_logs(run_id, of_type=_TELLING):
             event = entry.dagster_event
             if event is None or event.step_key != step:
@@ -98,8 +99,13 @@ def _cut_off(context: dg.AssetExecutionContext) -> _Told:
             elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 found = event.asset_check_evaluation_data
                 told.checks.add((run_id, found.asset_key, found.partition, found.check_name))
-            elif event.is_step_success or _has_decided(event):
-                told = _Told()
+            else:
+                # A step that succeeded and died before Dagster took notice is tried again in the same run.
+                is_done = event.is_step_success and run_id != context.run.run_id
+                if _has_decided(event):
+                    told = _Told()
+        if is_done:
+            told = _Told()
     return told
 
 

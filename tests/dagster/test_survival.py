@@ -30,6 +30,7 @@ FLOW = {
 # Each moment takes seconds: all of them are for a machine with time.
 THOROUGH = os.environ.get("LUME_TESTS_THOROUGH") == "1"
 MOMENTS = [("ASSET_MATERIALIZATION", 1), ("ASSET_MATERIALIZATION", 3), ("ASSET_CHECK_EVALUATION", 4)]
+STEP_MOMENTS = [("ASSET_CHECK_EVALUATION", 1)]
 REQUESTS = {
     "submitting": ("POST", "/v1/runs", False),
     "submitted": ("POST", "/v1/runs", True),
@@ -44,6 +45,7 @@ if THOROUGH:
         ("ASSET_CHECK_EVALUATION", 2),
         ("ASSET_CHECK_EVALUATION", 3),
     ]
+    STEP_MOMENTS += [("ASSET_OBSERVATION", 1), ("ASSET_MATERIALIZATION", 1), ("STEP_SUCCESS", 1)]
     REQUESTS |= {
         "before the submit": ("GET", "/v1/runs", False),
         "waiting": ("GET", "/v1/runs/run_", True),
@@ -111,7 +113,7 @@ def test_killed_after_an_event(lume: ScriptedLume, storage: Path, moment: tuple[
     assert_told_once(storage)
 
 
-@pytest.mark.parametrize("moment", MOMENTS if THOROUGH else [("ASSET_CHECK_EVALUATION", 1)], ids=str)
+@pytest.mark.parametrize("moment", STEP_MOMENTS, ids=str)
 def test_a_step_that_is_killed_is_tried_again_in_the_same_run(
     lume: ScriptedLume, storage: Path, moment: tuple[str, int]
 ) -> None:
