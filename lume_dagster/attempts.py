@@ -7,7 +7,7 @@ dead one has stored already must not be stored a second time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -18,23 +18,26 @@ from lume_dagster.metadata import RUN_ID
 # Dagster takes an output with this metadata as made, and logs no materialization for it.
 _ALREADY_LOGGED = "__source_asset_observation__"
 
-_TOLD = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-_ENDED = (
+_TELLING = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
-)
+}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Told:
-    """One event that an attempt has stored: of which Dagster run, and about what."""
+    """What attempts have stored.
 
-    dagster_run_id: str
-    asset_key: dg.AssetKey | None
-    partition: str | None
-    check_name: str | None = None
-    lume_run_id: str | None = None
+    Attributes:
+        materializations: Asset, partition and Lume run of each.
+        checks: Dagster run, asset, partition and name of each.
+    """
+
+    materializations: set[tuple[dg.AssetKey | None, str | None, str | None]] = field(default_factory=set)
+    checks: set[tuple[str, dg.AssetKey | None, str | None, str | None]] = field(default_factory=set)
 
 
 def untold(context: dg.AssetExecutionContext, events: Iterator[Event]) -> Iterator[Event | dg.Output[None]]:
@@ -59,25 +62,18 @@ def untold(context: dg.AssetExecutionContext, events: Iterator[Event]) -> Iterat
             "on with the same Lume run",
             allow_retries=False,
         )
+    partition = context.partition_key
     for event in events:
         if isinstance(event, dg.MaterializeResult):
-            yield already_logged(event.asset_key) if _is_told(context, told, event) else event
-        elif (context.run.run_id, event.asset_key, event.check_name) in {
-            (one.dagster_run_id, one.asset_key, one.check_name) for one in told
-        }:
+            lume_run = (event.tags or {}).get(RUN_ID)
+            if (event.asset_key, partition, lume_run) in told.materializations:
+                # Downstream steps go on with the output all the same.
+                yield already_logged(event.asset_key)
+                continue
+        elif (context.run.run_id, event.asset_key, partition, event.check_name) in told.checks:
             yield dg.Output(None, output_name=_output_of(context, event))
-        else:
-            yield event
-
-
-def _is_told(context: dg.AssetExecutionContext, told: list[_Told], event: dg.MaterializeResult[Any]) -> bool:
-    lume_run_id = (event.tags or {}).get(RUN_ID)
-    return any(
-        (one.asset_key, one.partition, one.lume_run_id)
-        == (event.asset_key, context.partition_key, lume_run_id)
-        for one in told
-        if one.check_name is None
-    )
+            continue
+        yield event
 
 
 def already_logged(asset_key: dg.AssetKey | None) -> dg.MaterializeResult[Any]:
@@ -91,19 +87,29 @@ def _output_of(context: dg.AssetExecutionContext, event: dg.AssetCheckResult) ->
     return next(str(output) for output, spec in specs if (spec.asset_key, spec.name) == wanted)
 
 
-def _cut_off(context: dg.AssetExecutionContext) -> list[_Told]:
+def _cut_off(context: dg.AssetExecutionContext) -> _Told:
     """What attempts of this step have told that did not come to an end of their own."""
     step = context.op_execution_context.get_step_execution_context().step.key
-    told: list[_Told] = []
+    told = _Told()
     for run_id in lineage(context.instance, context.run):
-        for entry in context.instance.all_logs(run_id, of_type={*_TOLD, *_ENDED}):
+        is_done = False
+        for entry in context.instance.all_logs(run_id, of_type=_TELLING):
             event = entry.dagster_event
             if event is None or event.step_key != step:
                 continue
-            if event.event_type in _TOLD:
-                told.append(_told(run_id, event))
-            elif event.is_step_success or _has_decided(event):
-                told.clear()
+            if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+                made = event.step_materialization_data.materialization
+                told.materializations.add((made.asset_key, made.partition, (made.tags or {}).get(RUN_ID)))
+            elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                found = event.asset_check_evaluation_data
+                told.checks.add((run_id, found.asset_key, found.partition, found.check_name))
+            else:
+                # A step that succeeded and died before Dagster took notice is tried again in the same run.
+                is_done = event.is_step_success and run_id != context.run.run_id
+                if _has_decided(event):
+                    told = _Told()
+        if is_done:
+            told = _Told()
     return told
 
 
@@ -116,14 +122,6 @@ def lineage(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
         earlier = instance.get_run_by_id(parent)
         parent = earlier.parent_run_id if earlier is not None else None
     return runs
-
-
-def _told(run_id: str, event: dg.DagsterEvent) -> _Told:
-    if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        evaluation = event.asset_check_evaluation_data
-        return _Told(run_id, evaluation.asset_key, evaluation.partition, evaluation.check_name)
-    made = event.step_materialization_data.materialization
-    return _Told(run_id, made.asset_key, made.partition, lume_run_id=(made.tags or {}).get(RUN_ID))
 
 
 def _has_decided(event: dg.DagsterEvent) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63
 _CANCEL_SECONDS = 30.0
+_FORCE = "dagster_force_rerun"
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,11 @@ class LumeRunHandler:
         """The way of the batch to its ended run, as `complete` goes it."""
         if (adopted := (yield from self._adopted())) is not None:
             return (yield from self._wait(adopted))
-        found = yield from self._find()
-        is_first = self._earlier_run_id() is None
-        run = yield from self._wait(found or (yield from self._create(force_rerun, is_first=is_first)))
+        found, is_spent = yield from self._find(force_rerun)
+        run = yield from self._wait(found or (yield from self._create(force_rerun, is_spent=is_spent)))
         if run.crashed and (found is not None or self._is_of_another(run)):
             self._log(f"{run.label} crashed; this attempt did not begin it, and begins another")
-            created = yield from self._create(force_rerun, is_first=self._is_of_another(run))
+            created = yield from self._create(force_rerun, is_spent=not self._is_of_another(run))
             run = yield from self._wait(created)
         return run
 
@@ -194,14 +195,21 @@ class LumeRunHandler:
         self._log(f"{run.label} was started elsewhere; it is taken as it is, {run.status}")
         return run
 
-    def _find(self) -> _Search:
-        """The run of an earlier attempt, if it is one to go on with."""
+    def _find(self, force_rerun: bool) -> Generator[Wish, Any, tuple[LumeRun | None, bool]]:
+        """The run of an earlier attempt, if it is one to go on with, and whether a force is spent already.
+
+        It is not, where the earlier attempts were not told to force: a re-execution whose config was changed.
+        """
+        is_spent = self._earlier_run_id() is not None
         for find in (self._remembered, self._unremembered):
             run = yield from find()
-            if run is not None and not run.failed and run.source_path == self._source_path:
+            if run is None or run.source_path != self._source_path:
+                continue
+            is_spent = run.run_metadata.get(_FORCE, "true") == "true"
+            if not run.failed and (is_spent or not force_rerun):
                 self._log(f"going on with {run.label}, {run.status}, of an earlier attempt")
-                return run
-        return None
+                return run, is_spent
+        return None, is_spent
 
     def _remembered(self) -> _Search:
         """The run whose id an earlier attempt has stored."""
@@ -219,7 +227,7 @@ class LumeRunHandler:
         """The run that an earlier attempt has begun before it died, without having stored its id."""
         if not (self._context.retry_number or self._context.run.parent_run_id):
             return None
-        keys = {self._idempotency_key(force=force) for force in (True, False)}
+        keys = {self._idempotency_key(*told) for told in product((True, False), repeat=2)}
         try:
             page = yield Ask(
                 lambda client: client.runs(self._flow_version, self._source_path), is_for_run=False
@@ -233,16 +241,16 @@ class LumeRunHandler:
             yield Remember(run)
         return run
 
-    def _create(self, force_rerun: bool, *, is_first: bool) -> Drive:
-        """Begins a run, or finds the one there is; forced only if it is the first of this step and its retries."""
-        force = force_rerun and is_first
-        key = self._idempotency_key(force=force)
+    def _create(self, force_rerun: bool, *, is_spent: bool) -> Drive:
+        """Begins a run, or finds the one there is; forced only if none of this step and its retries was."""
+        force = force_rerun and not is_spent
+        key = self._idempotency_key(force, force_rerun)
         try:
             run: LumeRun = yield Ask(
                 lambda client: client.run(
                     self._flow_version,
                     self._source_path,
-                    run_metadata=self._run_metadata(),
+                    run_metadata=self._run_metadata(force_rerun),
                     force_rerun=force,
                     idempotency_key=key,
                 )
@@ -296,17 +304,20 @@ class LumeRunHandler:
     def _root_run_id(self) -> str:
         return self._context.run.root_run_id or self._context.run.run_id
 
-    def _run_metadata(self) -> dict[str, str]:
+    def _run_metadata(self, force_rerun: bool) -> dict[str, str]:
         return {
             # Part of the request that the Idempotency-Key names: the same for every re-execution.
             "dagster_run_id": self._root_run_id,
             "dagster_job": self._context.job_name,
             "dagster_partition": self._partition,
+            # Whether a rerun was asked for, though a retry after the forced run does not force again.
+            _FORCE: "true" if force_rerun else "false",
         }
 
-    def _idempotency_key(self, *, force: bool) -> str:
+    def _idempotency_key(self, force: bool, force_rerun: bool) -> str:
         earlier = self._earlier_run_id() or ""
-        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier]
+        batch = [self._root_run_id, self._flow_version, self._source_path]
+        parts = [*batch, str(force), str(force_rerun), earlier]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _is_of_another(self, run: LumeRun) -> bool:

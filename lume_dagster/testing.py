@@ -326,6 +326,11 @@ class ScriptedLume:
         """
         self._faults += [(fault, method, path)] * times
 
+    def mend(self) -> None:
+        """Let no further request fail, and those go on that are being held."""
+        self._faults.clear()
+        self.release()
+
     def hold(self, method: str | None = None, path: str = "", *, processed: bool = False) -> Hold:
         """Keep the next request of a kind waiting, until it is released or the server is stopped.
 

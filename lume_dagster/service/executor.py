@@ -107,6 +107,11 @@ class RunExecutor:
                 self._cancels.pop(run.id, None)
             raise
 
+    def works_on(self, run_id: str) -> bool:
+        """Whether a run is queued or under way in this process."""
+        with self._lock:
+            return run_id in self._cancels
+
     def cancel(self, run_id: str) -> None:
         """Stops a run at its next step, if this process works on it."""
         with self._lock:

@@ -21,7 +21,7 @@ class LeaseWatch:
 
     Args:
         store: The store of the runs.
-        owner: The owner whose runs are not watched: this process's own.
+        works_on: Tells of a run id whether this process itself works on that run, so that it is not watched.
         lease_seconds: How long a heartbeat may stand still.
         clock: A monotonic clock, in seconds.
     """
@@ -29,12 +29,12 @@ class LeaseWatch:
     def __init__(
         self,
         store: RunStore,
-        owner: str,
+        works_on: Callable[[str], bool],
         lease_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._owner = owner
+        self._works_on = works_on
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._seen: dict[str, tuple[int, float]] = {}
@@ -46,7 +46,7 @@ class LeaseWatch:
         Returns:
             The ids of the runs that this call ended.
         """
-        others = [run for run in self._store.active() if run.owner != self._owner]
+        others = [run for run in self._store.active() if not self._works_on(run.id)]
         with self._lock:
             now = self._clock()
             self._seen = {run.id: self._last_change(run, now) for run in others}

@@ -78,7 +78,7 @@ class LumeService:
                 store = RunStore(self.settings.database_url)
                 executor = RunExecutor(self.settings, store, self._files, self._uploads, self._changes.notify)
                 self._opened = _Work(
-                    store, executor, LeaseWatch(store, executor.owner, self.settings.lease_seconds)
+                    store, executor, LeaseWatch(store, executor.works_on, self.settings.lease_seconds)
                 )
                 self._files.sweep(is_over=store.is_over, without_results=store.without_results())
                 self._uploads.sweep()

@@ -17,6 +17,9 @@ JOB = "people"
 WRITE = "people__v1__run"
 PARTITIONS = dg.StaticPartitionsDefinition(["a"])
 LUME_URL, ON_INTERRUPT, RETRIES = "TESTS_LUME_URL", "TESTS_ON_INTERRUPT", "TESTS_RETRIES"
+EXECUTOR, DEATH = "TESTS_EXECUTOR", "TESTS_DEATH"
+
+EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
@@ -24,6 +27,8 @@ _processes.set_forkserver_preload([__name__])
 
 def people_job() -> dg.JobDefinition:
     """All assets of people:v1, from a Lume at the address in the environment."""
+    if death := os.environ.get(DEATH):
+        _die_after_an_event(*death.split())
     on_interrupt: Any = os.environ[ON_INTERRUPT]
     retries = int(os.environ[RETRIES])
     lume = LumeResource(
@@ -41,7 +46,7 @@ def people_job() -> dg.JobDefinition:
             retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
         ),
         dg.Definitions(
-            jobs=[dg.define_asset_job(JOB, executor_def=dg.in_process_executor)],
+            jobs=[dg.define_asset_job(JOB, executor_def=EXECUTORS[os.environ[EXECUTOR]])],
             resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
         ),
     )
@@ -55,11 +60,12 @@ class Attempt:
     Attributes:
         storage: Folder of the Dagster instance.
         lume_url: Address of the Lume.
-        force_rerun: Whether a rerun is forced.
+        force_rerun: Whether a rerun is forced; of a re-execution, by a change of its config.
         of: The Dagster run that is executed again, if it is one.
-        killed_after: Type and number of the event after which the process kills itself.
+        killed_after: Type and number of the event after which the process that told it kills itself.
         on_interrupt: What becomes of the Lume run on a termination.
         retries: How often the step's retry policy tries again.
+        executor: Whether steps run in this process, or each in one of its own.
     """
 
     storage: Path
@@ -69,6 +75,7 @@ class Attempt:
     killed_after: tuple[str, int] | None = None
     on_interrupt: str = "cancel"
     retries: int = 0
+    executor: str = "in_process"
 
     def start(self) -> ForkServerProcess:
         process = _processes.Process(target=_carry_out, args=(self,))
@@ -87,32 +94,36 @@ def _carry_out(attempt: Attempt) -> None:
         LUME_URL: attempt.lume_url,
         ON_INTERRUPT: attempt.on_interrupt,
         RETRIES: str(attempt.retries),
+        EXECUTOR: attempt.executor,
     }
+    if attempt.killed_after:
+        event_type, number = attempt.killed_after
+        os.environ[DEATH] = f"{event_type} {number} {attempt.storage / 'killed'}"
     config = {"ops": {WRITE: {"config": {"force_rerun": True}}}} if attempt.force_rerun else {}
     with dg.DagsterInstance.local_temp(str(attempt.storage)) as instance:
-        if attempt.killed_after:
-            _kill_after(instance, *attempt.killed_after)
         options: dict[str, Any] = {"tags": {"dagster/partition": "a"}, "run_config": config}
         if attempt.of:
             parent = instance.get_run_by_id(attempt.of)
             assert parent is not None
             options = {  # as the daemon does: with the tags and the config of the run that failed
                 "tags": dict(parent.tags),
-                "run_config": parent.run_config,
+                "run_config": config or parent.run_config,
                 "reexecution_options": dg.ReexecutionOptions.from_failure(attempt.of, instance),
             }
         result = dg.execute_job(dg.reconstructable(people_job), instance=instance, **options)
     os._exit(0 if result.success else 1)
 
 
-def _kill_after(instance: dg.DagsterInstance, event_type: str, number: int) -> None:
-    handle, seen = instance.handle_new_event, Counter[str]()
+def _die_after_an_event(event_type: str, number: str, marker: str) -> None:
+    """Lets this process, or a step's process that it starts, kill itself after an event; once for each marker."""
+    handle, seen = dg.DagsterInstance.handle_new_event, Counter[str]()
 
-    def handle_and_die(event: Any, **options: Any) -> None:
-        handle(event, **options)
+    def handle_and_die(self: dg.DagsterInstance, event: Any, **options: Any) -> None:
+        handle(self, event, **options)
         if event.is_dagster_event:
             seen[event.dagster_event_type.value] += 1
-            if seen[event_type] == number:
+            if seen[event_type] == int(number) and not Path(marker).exists():
+                Path(marker).touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    instance.handle_new_event = handle_and_die  # type: ignore[method-assign]
+    dg.DagsterInstance.handle_new_event = handle_and_die  # type: ignore[method-assign]

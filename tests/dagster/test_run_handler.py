@@ -77,6 +77,26 @@ def test_after_a_failed_run_another_is_created_and_not_forced_again(
     assert creates(scripted)[-1]["force_rerun"] is False
 
 
+def test_a_re_execution_that_is_told_to_force_forces_once(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    lume = LumeResource(base_url=scripted.url)
+    first = drive(instance, lume)
+    forced = drive(instance, lume, tags=re_execution_of(instance, first), force_rerun=True)
+    assert harvested(forced) != harvested(first)
+    again = drive(instance, lume, tags=re_execution_of(instance, forced), force_rerun=True)
+    assert harvested(again) == harvested(forced)
+    assert [create["force_rerun"] for create in creates(scripted)] == [False, True]
+
+
+def re_execution_of(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """The tags that a re-execution has."""
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    root = run.root_run_id or run.run_id
+    return {**run.tags, "dagster/parent_run_id": run.run_id, "dagster/root_run_id": root}
+
+
 def test_a_run_that_lume_does_not_know_any_more_is_created_anew(
     instance: dg.DagsterInstance, scripted: ScriptedLume
 ) -> None:
@@ -127,6 +147,68 @@ def test_a_wait_that_is_too_long_says_that_the_run_goes_on(
     data = result.failure_data_for_node("people__run")
     assert data is not None
     assert "goes on in Lume" in str(data.error)
+
+
+OUTAGES = [
+    Fault.status(503),
+    Fault.status(429),
+    Fault.html(),
+    Fault.half_body(),
+    Fault.reset(),
+    Fault.slow(0.3),
+]
+
+
+@pytest.mark.parametrize("fault", OUTAGES, ids=["503", "429", "a page", "half a body", "resets", "slow"])
+def test_an_outage_in_the_middle_of_a_wait_is_borne(
+    instance: dg.DagsterInstance, scripted: ScriptedLume, fault: Fault
+) -> None:
+    scripted.inject(fault, times=2, method="GET", path="/v1/runs/run_")
+    lume = LumeResource(base_url=scripted.url, outage_budget_seconds=20, request_timeout_seconds=5)
+    assert drive(instance, lume).success
+    assert len(scripted.run_ids) == 1
+
+
+def test_after_the_outage_budget_the_run_goes_on_and_a_re_execution_finds_it(
+    instance: dg.DagsterInstance, scripted: ScriptedLume, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scripted.next_run(ENDLESS)
+    scripted.inject(Fault.status(503), times=1_000, method="GET", path="/v1/runs/run_")
+    lume = LumeResource(base_url=scripted.url, outage_budget_seconds=0.2)
+    first = drive(instance, lume)
+    (run_id,) = scripted.run_ids
+    data = first.failure_data_for_node("people__run")
+    assert data is not None
+    assert f"Run {run_id} goes on in Lume" in str(data.error)
+    assert "A retry or re-execution of this step finds it again" in capfd.readouterr().err
+    assert scripted.asked("POST", "/cancel") == []
+    scripted.mend()
+    scripted.finish(run_id)
+    again = drive(instance, lume, tags=instance.get_runs()[0].tags | {"dagster/parent_run_id": first.run_id})
+    assert harvested(again) == run_id
+    assert len(scripted.run_ids) == 1
+
+
+def test_a_key_that_is_refused_in_the_middle_of_a_wait_is_told_at_once(
+    instance: dg.DagsterInstance, scripted: ScriptedLume
+) -> None:
+    scripted.inject(Fault.status(401), method="GET", path="/v1/runs/run_")
+    data = drive(instance, LumeResource(base_url=scripted.url)).failure_data_for_node("people__run")
+    assert data is not None
+    assert "Check the setting api_key (environment variable LUME_API_KEY)" in str(data.error)
+    assert scripted.asked("POST", "/cancel") == []
+
+
+@pytest.mark.parametrize("heeds_keys", [True, False])
+@pytest.mark.parametrize("force", [True, False])
+def test_a_submit_is_one_run_although_each_answer_is_lost(
+    instance: dg.DagsterInstance, heeds_keys: bool, force: bool
+) -> None:
+    with ScriptedLume(idempotency_keys=heeds_keys) as lume:
+        for fault in (Fault(code=502), Fault.reset(), Fault.lost_answer()):
+            lume.inject(fault, method="POST", path="/v1/runs")
+        result = drive(instance, LumeResource(base_url=lume.url, outage_budget_seconds=20), force_rerun=force)
+        assert [harvested(result)] == lume.run_ids
 
 
 @pytest.mark.parametrize(

@@ -29,27 +29,28 @@ FLOW = {
 }
 # Each moment takes seconds: all of them are for a machine with time.
 THOROUGH = os.environ.get("LUME_TESTS_THOROUGH") == "1"
-MOMENTS = [
-    ("ASSET_OBSERVATION", 1),
-    ("ASSET_MATERIALIZATION", 1),
-    ("ASSET_MATERIALIZATION", 3),
-    ("ASSET_CHECK_EVALUATION", 4),
-]
+MOMENTS = [("ASSET_MATERIALIZATION", 1), ("ASSET_MATERIALIZATION", 3), ("ASSET_CHECK_EVALUATION", 4)]
+STEP_MOMENTS = [("ASSET_CHECK_EVALUATION", 1)]
 REQUESTS = {
     "submitting": ("POST", "/v1/runs", False),
     "submitted": ("POST", "/v1/runs", True),
-    "waiting": ("GET", "/v1/runs/run_", True),
 }
 if THOROUGH:
     MOMENTS += [
         ("STEP_START", 1),
+        ("ASSET_OBSERVATION", 1),
         ("ASSET_MATERIALIZATION", 2),
         ("ASSET_CHECK_EVALUATION", 1),
         ("STEP_SUCCESS", 1),
         ("ASSET_CHECK_EVALUATION", 2),
         ("ASSET_CHECK_EVALUATION", 3),
     ]
-    REQUESTS |= {"before the submit": ("GET", "/v1/runs", False), "ended": ("GET", "/v1/flows", True)}
+    STEP_MOMENTS += [("ASSET_OBSERVATION", 1), ("ASSET_MATERIALIZATION", 1), ("STEP_SUCCESS", 1)]
+    REQUESTS |= {
+        "before the submit": ("GET", "/v1/runs", False),
+        "waiting": ("GET", "/v1/runs/run_", True),
+        "ended": ("GET", "/v1/flows", True),
+    }
 
 
 @pytest.fixture(params=[False, True] if THOROUGH else [False], ids=lambda heeds: f"keys {heeds}")
@@ -108,6 +109,17 @@ def assert_told_once(storage: Path) -> None:
 def test_killed_after_an_event(lume: ScriptedLume, storage: Path, moment: tuple[str, int]) -> None:
     assert Attempt(storage, lume.url, killed_after=moment).run() == -9
     assert Attempt(storage, lume.url, of=killed(storage)).run() == 0
+    assert len(lume.run_ids) == 1
+    assert_told_once(storage)
+
+
+@pytest.mark.parametrize("moment", STEP_MOMENTS, ids=str)
+def test_a_step_that_is_killed_is_tried_again_in_the_same_run(
+    lume: ScriptedLume, storage: Path, moment: tuple[str, int]
+) -> None:
+    attempt = Attempt(storage, lume.url, killed_after=moment, executor="multiprocess", retries=1)
+    assert attempt.run() == 0
+    assert (storage / "killed").exists()
     assert len(lume.run_ids) == 1
     assert_told_once(storage)
 

@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def watch(store: RunStore, clock: Clock) -> LeaseWatch:
-    return LeaseWatch(store, "watcher", 10.0, clock)
+    return LeaseWatch(store, lambda run_id: store.get(run_id).owner == "watcher", 10.0, clock)
 
 
 def run_of(store: RunStore, owner: str) -> RunRecord:
@@ -67,4 +67,4 @@ def test_a_process_does_not_give_up_its_own_runs(store: RunStore, watch: LeaseWa
 def test_a_watcher_that_slept_gives_nobody_up_at_its_first_look(store: RunStore, clock: Clock) -> None:
     run_of(store, "alive")
     clock.now += 1000
-    assert LeaseWatch(store, "watcher", 10.0, clock).observe() == []
+    assert LeaseWatch(store, lambda _: False, 10.0, clock).observe() == []

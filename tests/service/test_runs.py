@@ -260,6 +260,24 @@ def test_a_run_that_could_not_be_queued_does_not_block_its_batch(
     other.close()
 
 
+def test_nor_does_it_in_a_process_that_is_alone(
+    settings: ServiceSettings, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = LumeService(settings)
+    request = CreateRun(flow_version="people:v1", source_path=str(people))
+
+    def locked(*_: object, **__: object) -> bool:
+        raise UnavailableError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunStore, "advance", locked)
+        with pytest.raises(UnavailableError):
+            service.create_run(request, "key")
+    assert end(service, service.create_run(request, "key")[0]).status == "CRASHED"
+    assert complete(service, people).status == "PARTIAL_FAILED"
+    service.close()
+
+
 def test_the_message_about_a_file_without_header_holds_no_value(service: LumeService, people: Path) -> None:
     people.write_text("7,Ada,secret-address\n")
     message = complete(service, people).metadata.error_message or ""
