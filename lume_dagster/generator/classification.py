@@ -261,27 +261,31 @@ class Classifier:
         said = frozenset(words(f"{self.field} {self.description}".replace("_", " ")))
         found: list[tuple[AliasPack, dict[int, int], bool]] = []
         for pack in alias_packs():
-            option_of = self._things(pack)
+            hinted = bool(pack.hints & said)
+            option_of = self._things(pack, numbers=hinted)
             if len(option_of) >= _PACK_COVERAGE * len(self.options):
-                found.append((pack, option_of, bool(pack.hints & said)))
-        hinted = [one for one in found if one[2]] or found
-        if len(hinted) > 1:
-            most = max(len(option_of) for _, option_of, _ in hinted)
-            hinted = [one for one in hinted if len(one[1]) == most]
-        if len(hinted) > 1:
+                found.append((pack, option_of, hinted))
+        kept = [one for one in found if one[2]] or found
+        if len(kept) > 1:
+            most = max(len(option_of) for _, option_of, _ in kept)
+            kept = [one for one in kept if len(one[1]) == most]
+        if len(kept) > 1:
             knows = [
-                sum(len(value) > 3 and bool(pack.things(value)) for value in values) for pack, _, _ in hinted
+                sum(len(value) > 3 and bool(pack.things(value)) for value in values) for pack, _, _ in kept
             ]
-            hinted = [one for one, known in zip(hinted, knows, strict=True) if known == max(knows)]
-        return tuple((pack, option_of) for pack, option_of, _ in hinted)
+            kept = [one for one, known in zip(kept, knows, strict=True) if known == max(knows)]
+        return tuple((pack, option_of) for pack, option_of, _ in kept)
 
-    def _things(self, pack: AliasPack) -> dict[int, int]:
-        """Which option stands for which thing of a pack; a title says more than a code."""
+    def _things(self, pack: AliasPack, *, numbers: bool) -> dict[int, int]:
+        """Which option stands for which thing of a pack, by its title if it has one.
+
+        A number is a name, such as 1 of January, only where the field's name speaks for the pack.
+        """
         option_of: dict[int, int] = {}
         twice: set[int] = set()
         for index, option in enumerate(self.options):
-            thing = pack.thing_of_option(option.title) if option.title else None
-            thing = pack.thing_of_option(option.text) if thing is None else thing
+            said = option.title or option.text
+            thing = None if said.isdigit() and not numbers else pack.thing_of_option(said)
             if thing is not None:
                 if thing in option_of:
                     twice.add(thing)
