@@ -163,25 +163,36 @@ class Classifier:
         packs = self._packs(given)
         closed = any(pack.closed for pack, _ in packs)
         setting = make_setting(self.labels, self.field, closed=closed)
-        codes = {option.text for option in self.options}
-        mostly_codes = 2 * sum(value in codes for value in given) > len(given)
-        return tuple(self._class_of(value, packs, setting, mostly_codes=mostly_codes) for value in given)
+        in_codes = self._holds_codes(given, packs)
+        return tuple(self._class_of(value, packs, setting, in_codes=in_codes) for value in given)
+
+    def _holds_codes(self, values: tuple[str, ...], packs: tuple[_Applied, ...]) -> bool:
+        """Whether `NA` is a code among codes: most other values are options, as it is, or are known codes."""
+        texts = {option.text for option in self.options}
+        others = [value for value in values if " ".join(words(value)) not in _ABSENT]
+        if "NA" in texts:
+            return 2 * sum(value in texts for value in others) >= len(others)
+        known = [
+            value
+            for value in others
+            if len(value) == 2 and value.isupper() and any(pack.things(value) for pack, _ in packs)
+        ]
+        return len(known) >= 2 and 2 * len(known) > len(others)
 
     def _class_of(
-        self, value: str, packs: tuple[_Applied, ...], setting: Setting, *, mostly_codes: bool
+        self, value: str, packs: tuple[_Applied, ...], setting: Setting, *, in_codes: bool
     ) -> Classification:
         exact = [index for index, option in enumerate(self.options) if option.text == value]
-        absent = " ".join(words(value)) in _ABSENT
         if len(exact) == 1:
             # `NA` among names is no Namibia, but among codes it is.
-            sure = 1.0 if mostly_codes or not absent or len(value) != 2 else LIKELY
+            sure = LIKELY if value == "NA" and not in_codes else 1.0
             return self._found(value, exact[0], sure, "the option itself")
         spoken = words(value)
         if not spoken:
             return _none(value, "holds no word")
         if (same := self._same_key(value, spoken)) is not None:
             return same
-        if absent:
+        if " ".join(spoken) in _ABSENT and not (value == "NA" and in_codes):
             return _none(value, "stands for nothing")
         if (known := self._known(value, packs)) is not None:
             return known

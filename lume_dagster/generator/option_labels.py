@@ -247,9 +247,8 @@ def _part_of(value: tuple[str, ...], text: str, label: Label, setting: Setting) 
     core, label_core = ours - idle, theirs - idle
     missing, surplus = theirs - ours, ours - theirs
     core = {word for word in core if _SHORT_FORMS.get(word) not in setting.field_words}
-    if _modified(missing) or _modified(surplus) or not core:
-        return 0
-    if [word for word in value if word.isdigit()] != [word for word in whole if word.isdigit()]:
+    numbers = [[word for word in found if word.isdigit()] for found in (value, whole)]
+    if _modified(missing) or _modified(surplus) or not core or numbers[0] != numbers[1]:
         return 0
     if core == label_core and any(len(word) > 1 for word in core):
         return SURE
@@ -338,25 +337,28 @@ def _differ_behind(one: str, other: str) -> bool:
 
 
 def _slip(written: str, meant: str, *, closed: bool) -> float:
-    short = min(len(written), len(meant))
-    if not (written.isalpha() and meant.isalpha()) or written[0] != meant[0] or short < 4:
-        return 0
-    if written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant):
-        return 0
-    if frozenset((written, meant)) in _LOOKALIKES:
+    if not _may_be_one(written, meant):
         return 0
     distance = OSA.distance(written, meant, score_cutoff=2)
-    if distance > 2 or (distance == 2 and short < 7):
+    if distance > 2 or (distance == 2 and min(len(written), len(meant)) < 7):
         return 0
-    if distance == 2 and closed:
-        return LIKELY
     if distance == 1 and closed:
-        return (
-            SURE
-            if len(meant) >= (7 if len(written) == len(meant) else 6) or _is_swapped(written, meant)
-            else LIKELY
-        )
-    return SURE if distance == 1 and _is_mistyped(written, meant) else POSSIBLE
+        sure = len(meant) >= (7 if len(written) == len(meant) else 6) or _is_swapped(written, meant)
+        return SURE if sure else LIKELY
+    if distance == 1 and _is_mistyped(written, meant):
+        return SURE
+    return LIKELY if closed else POSSIBLE
+
+
+def _may_be_one(written: str, meant: str) -> bool:
+    """Whether one word may be the other, mistyped: neither a number, an opposite nor a word of its own."""
+    return (
+        (written.isalpha() and meant.isalpha())
+        and written[0] == meant[0]
+        and min(len(written), len(meant)) >= 4
+        and not (written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant))
+        and frozenset((written, meant)) not in _LOOKALIKES
+    )
 
 
 def _is_mistyped(written: str, meant: str) -> bool:

@@ -64,7 +64,8 @@ def test_titles_tell_what_a_code_means(value: str, option: str | None) -> None:
     ("value", "option"),
     [
         ("DE", "Germany"), ("deu", "Germany"), ("276", "Germany"), ("Deutschland", "Germany"), ("Germny", "Germany"),
-        ("GUY", "Guyana"), ("Guiana", None), ("GF", "French Guiana"), ("NE", "Niger"), ("Nigera", None), ("Rwnda", "Rwanda"),
+        ("GUY", "Guyana"), ("Guiana", None), ("GF", "French Guiana"), ("NE", "Niger"), ("Nigera", None),
+        ("Rwnda", "Rwanda"),
         ("Republic of Uganda", "Uganda"), ("N/A", None), ("NA", None), ("n.a.", None), ("Austra", None),
         ("Papua New Guinea", None), ("Guinea", None), ("Europe", None), ("not Germany", None), ("", None), ("-", None),
     ],
@@ -82,7 +83,9 @@ def test_codes_and_names_go_both_ways() -> None:
 
 def test_na_is_namibia_among_codes_and_nothing_among_names() -> None:
     assert accepted(["NA", "DE", "FR"], "NA", "DE", "FR", field="country")["NA"] == "NA"
+    assert accepted(["NA", "DE", "FR"], "Namibia", "Germany", "France", field="country")["NA"] == "Namibia"
     assert "NA" not in accepted(["NA", "Germany", "France"], "NA", "DE", "FR", field="country")
+    assert "NA" not in accepted(["NA", "Germany", "France"], "Namibia", "Germany", "France", field="country")
 
 
 @pytest.mark.parametrize(
@@ -90,10 +93,13 @@ def test_na_is_namibia_among_codes_and_nothing_among_names() -> None:
     [
         (("active", "blocked"), "not active"), (("active", "blocked"), "inactive"), (("high", "low"), "not high"),
         (("high", "low"), "very low"), (("paid", "open"), "unpaid"), (("paid", "open"), "partially paid"),
-        (("true", "false"), "-1"), (("1", "2"), "-1"), (("A+", "B+"), "A-"), (("A+", "B+"), "A"), (("65+", "18-24"), "65"),
-        (("18-24",), "24-18"), (("18-24",), "1824"), (("contract", "permanent"), "contact"), (("employer",), "employee"),
+        (("true", "false"), "-1"), (("1", "2"), "-1"), (("A+", "B+"), "A-"), (("A+", "B+"), "A"),
+        (("65+", "18-24"), "65"),
+        (("18-24",), "24-18"), (("18-24",), "1824"), (("contract", "permanent"), "contact"),
+        (("employer",), "employee"),
         (("hypertension",), "hypotension"), (("internal", "other"), "intern"), (("homeowner", "tenant"), "home"),
-        (("male", "female"), "female to male"), (("Type A", "Type B"), "Type C"), (("9E", "NE"), "N"), (("XL", "S"), "XXL"),
+        (("male", "female"), "female to male"), (("Type A", "Type B"), "Type C"), (("9E", "NE"), "N"),
+        (("XL", "S"), "XXL"),
         (("P1", "P2"), "P3"), (("Monday", "Thursday"), "T"), (("January", "June"), "J"), (("trial",), "trail"),
         (("import", "other"), "export"), (("credit card", "cash"), "card"), (("IN", "OUT"), "Indiana"),
     ],
