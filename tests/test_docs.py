@@ -90,3 +90,10 @@ def test_links_lead_somewhere() -> None:
     for page in (PROJECT / "README.md", PROJECT / "docs" / "flow-versions.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_python_about_values_runs() -> None:
+    found = blocks((PROJECT / "docs" / "values.md").read_text(), "python")
+    assert len(found) == 3
+    for block in found:
+        exec(block, {})
