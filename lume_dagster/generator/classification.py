@@ -163,8 +163,9 @@ class Classifier:
         packs = self._packs(given)
         closed = any(pack.closed for pack, _ in packs)
         setting = make_setting(self.labels, self.field, closed=closed)
+        labels = self._labels_and_names(packs)
         in_codes = self._holds_codes(given, packs)
-        return tuple(self._class_of(value, packs, setting, in_codes=in_codes) for value in given)
+        return tuple(self._class_of(value, packs, labels, setting, in_codes=in_codes) for value in given)
 
     def _holds_codes(self, values: tuple[str, ...], packs: tuple[_Applied, ...]) -> bool:
         """Whether `NA` is a code among codes: most other values are options, as it is, or are known codes."""
@@ -180,7 +181,13 @@ class Classifier:
         return len(known) >= 2 and 2 * len(known) > len(others)
 
     def _class_of(
-        self, value: str, packs: tuple[_Applied, ...], setting: Setting, *, in_codes: bool
+        self,
+        value: str,
+        packs: tuple[_Applied, ...],
+        labels: tuple[Label, ...],
+        setting: Setting,
+        *,
+        in_codes: bool,
     ) -> Classification:
         exact = [index for index, option in enumerate(self.options) if option.text == value]
         if len(exact) == 1:
@@ -196,7 +203,7 @@ class Classifier:
             return _none(value, "stands for nothing")
         if (known := self._known(value, packs)) is not None:
             return known
-        return self._alike(value, spoken, packs, setting)
+        return self._alike(value, spoken, labels, setting)
 
     def _same_key(self, value: str, spoken: tuple[str, ...]) -> Classification | None:
         written = {label.option for label in self.labels if label.text.strip() == value.strip()}
@@ -234,9 +241,8 @@ class Classifier:
         return self._found(value, option, sure, f"a name of it ({names[0]})")
 
     def _alike(
-        self, value: str, spoken: tuple[str, ...], packs: tuple[_Applied, ...], setting: Setting
+        self, value: str, spoken: tuple[str, ...], labels: tuple[Label, ...], setting: Setting
     ) -> Classification:
-        labels = self._labels_and_names(packs)
         steps = [step for step in STEPS if not setting.closed or step.name in _STEPS_OF_CLOSED]
         best: Classification | None = None
         for step in steps:
