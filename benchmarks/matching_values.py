@@ -53,10 +53,12 @@ class ClassFigures:
 
     @property
     def precision(self) -> float:
+        """The share of right ones among the classes that are taken over."""
         return self.right / self.accepted if self.accepted else 1.0
 
     @property
     def coverage(self) -> float:
+        """The share of the values with a right option that are taken over rightly."""
         return self.right / self.with_option if self.with_option else 1.0
 
 

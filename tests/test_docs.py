@@ -161,3 +161,10 @@ def test_the_python_of_the_backfills_page_makes_definitions(monkeypatch: pytest.
         str(spec.key.path[0]) == "flights" and spec.partitions_def is not None
         for spec in definitions.resolve_all_asset_specs()
     )
+
+
+def test_the_python_about_values_runs() -> None:
+    found = blocks((PROJECT / "docs" / "values.md").read_text(), "python")
+    assert len(found) == 3
+    for block in found:
+        exec(block, {})

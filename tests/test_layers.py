@@ -1,4 +1,4 @@
-"""Dependencies point one way: engine <- service; client <- the Dagster layer."""
+"""Dependencies point one way: engine <- generator <- service; client <- the Dagster layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "lume_dagster"
 FORBIDDEN = {
-    "engine": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette"},
+    "engine": {
+        "lume_dagster.generator",
+        "lume_dagster.service",
+        "lume_dagster.client",
+        "dagster",
+        "httpx",
+        "starlette",
+    },
+    "generator": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette"},
     "service": {"lume_dagster.client", "dagster"},
     "client": {"lume_dagster.service", "lume_dagster.engine", "dagster"},
     ".": {"lume_dagster.service", "lume_dagster.engine"},

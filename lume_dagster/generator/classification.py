@@ -163,29 +163,47 @@ class Classifier:
         packs = self._packs(given)
         closed = any(pack.closed for pack, _ in packs)
         setting = make_setting(self.labels, self.field, closed=closed)
-        codes = {option.text for option in self.options}
-        mostly_codes = 2 * sum(value in codes for value in given) > len(given)
-        return tuple(self._class_of(value, packs, setting, mostly_codes=mostly_codes) for value in given)
+        labels = self._labels_and_names(packs)
+        in_codes = self._holds_codes(given, packs)
+        return tuple(self._class_of(value, packs, labels, setting, in_codes=in_codes) for value in given)
+
+    def _holds_codes(self, values: tuple[str, ...], packs: tuple[_Applied, ...]) -> bool:
+        """Whether `NA` is a code among codes: most other values are options, as it is, or are known codes."""
+        texts = {option.text for option in self.options}
+        others = [value for value in values if " ".join(words(value)) not in _ABSENT]
+        if "NA" in texts:
+            return 2 * sum(value in texts for value in others) >= len(others)
+        known = [
+            value
+            for value in others
+            if len(value) == 2 and value.isupper() and any(pack.things(value) for pack, _ in packs)
+        ]
+        return len(known) >= 2 and 2 * len(known) > len(others)
 
     def _class_of(
-        self, value: str, packs: tuple[_Applied, ...], setting: Setting, *, mostly_codes: bool
+        self,
+        value: str,
+        packs: tuple[_Applied, ...],
+        labels: tuple[Label, ...],
+        setting: Setting,
+        *,
+        in_codes: bool,
     ) -> Classification:
         exact = [index for index, option in enumerate(self.options) if option.text == value]
-        absent = " ".join(words(value)) in _ABSENT
         if len(exact) == 1:
             # `NA` among names is no Namibia, but among codes it is.
-            sure = 1.0 if mostly_codes or not absent or len(value) != 2 else LIKELY
+            sure = LIKELY if value == "NA" and not in_codes else 1.0
             return self._found(value, exact[0], sure, "the option itself")
         spoken = words(value)
         if not spoken:
             return _none(value, "holds no word")
         if (same := self._same_key(value, spoken)) is not None:
             return same
-        if absent:
+        if " ".join(spoken) in _ABSENT and not (value == "NA" and in_codes):
             return _none(value, "stands for nothing")
         if (known := self._known(value, packs)) is not None:
             return known
-        return self._alike(value, spoken, packs, setting)
+        return self._alike(value, spoken, labels, setting)
 
     def _same_key(self, value: str, spoken: tuple[str, ...]) -> Classification | None:
         written = {label.option for label in self.labels if label.text.strip() == value.strip()}
@@ -223,9 +241,8 @@ class Classifier:
         return self._found(value, option, sure, f"a name of it ({names[0]})")
 
     def _alike(
-        self, value: str, spoken: tuple[str, ...], packs: tuple[_Applied, ...], setting: Setting
+        self, value: str, spoken: tuple[str, ...], labels: tuple[Label, ...], setting: Setting
     ) -> Classification:
-        labels = self._labels_and_names(packs)
         steps = [step for step in STEPS if not setting.closed or step.name in _STEPS_OF_CLOSED]
         best: Classification | None = None
         for step in steps:
@@ -261,27 +278,31 @@ class Classifier:
         said = frozenset(words(f"{self.field} {self.description}".replace("_", " ")))
         found: list[tuple[AliasPack, dict[int, int], bool]] = []
         for pack in alias_packs():
-            option_of = self._things(pack)
+            hinted = bool(pack.hints & said)
+            option_of = self._things(pack, numbers=hinted)
             if len(option_of) >= _PACK_COVERAGE * len(self.options):
-                found.append((pack, option_of, bool(pack.hints & said)))
-        hinted = [one for one in found if one[2]] or found
-        if len(hinted) > 1:
-            most = max(len(option_of) for _, option_of, _ in hinted)
-            hinted = [one for one in hinted if len(one[1]) == most]
-        if len(hinted) > 1:
+                found.append((pack, option_of, hinted))
+        kept = [one for one in found if one[2]] or found
+        if len(kept) > 1:
+            most = max(len(option_of) for _, option_of, _ in kept)
+            kept = [one for one in kept if len(one[1]) == most]
+        if len(kept) > 1:
             knows = [
-                sum(len(value) > 3 and bool(pack.things(value)) for value in values) for pack, _, _ in hinted
+                sum(len(value) > 3 and bool(pack.things(value)) for value in values) for pack, _, _ in kept
             ]
-            hinted = [one for one, known in zip(hinted, knows, strict=True) if known == max(knows)]
-        return tuple((pack, option_of) for pack, option_of, _ in hinted)
+            kept = [one for one, known in zip(kept, knows, strict=True) if known == max(knows)]
+        return tuple((pack, option_of) for pack, option_of, _ in kept)
 
-    def _things(self, pack: AliasPack) -> dict[int, int]:
-        """Which option stands for which thing of a pack; a title says more than a code."""
+    def _things(self, pack: AliasPack, *, numbers: bool) -> dict[int, int]:
+        """Which option stands for which thing of a pack, by its title if it has one.
+
+        A number is a name, such as 1 of January, only where the field's name speaks for the pack.
+        """
         option_of: dict[int, int] = {}
         twice: set[int] = set()
         for index, option in enumerate(self.options):
-            thing = pack.thing_of_option(option.title) if option.title else None
-            thing = pack.thing_of_option(option.text) if thing is None else thing
+            said = option.title or option.text
+            thing = None if said.isdigit() and not numbers else pack.thing_of_option(said)
             if thing is not None:
                 if thing in option_of:
                     twice.add(thing)

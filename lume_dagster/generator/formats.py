@@ -114,9 +114,15 @@ def _find(
         return ColumnFormat((plain,), "")
     if value_type is ValueType.BOOLEAN:
         return _find_words(texts)
+    return _find_dates(texts, plain, value_type, time_zone, of_past=bool(said & _PAST))
+
+
+def _find_dates(
+    texts: tuple[str, ...], plain: Reading, value_type: ValueType, time_zone: str | None, *, of_past: bool
+) -> ColumnFormat:
     if value_type is ValueType.TIME and (clock := _clock_readings(texts)) is not None:
         return ColumnFormat((clock,), "")
-    dates = find_date_formats(texts, value_type, zone=time_zone, of_past=bool(said & _PAST))
+    dates = find_date_formats(texts, value_type, zone=time_zone, of_past=of_past)
     best = max((len(one.values) for one in dates.readings), default=0)
     if len(plain.values) < max(best, 1):
         return ColumnFormat(dates.readings, dates.problem, dates.assumes)

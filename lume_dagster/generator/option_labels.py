@@ -6,6 +6,7 @@ options: that the winner is the only one is judged where they are compared (see 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
@@ -229,7 +230,9 @@ def _singular(word: str) -> str:
 def _past(word: str) -> str:
     if len(word) > 5 and word.endswith("ied"):
         return word[:-3] + "y"
-    stem = word[:-2] if len(word) > 5 and word.endswith("ed") else word
+    if len(word) < 5:
+        return word
+    stem = word[:-2] if word.endswith("ed") else word
     if stem != word and len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "ls":
         stem = stem[:-1]
     stem = stem[:-1] if stem.endswith("ll") else stem
@@ -238,26 +241,31 @@ def _past(word: str) -> str:
 
 def _part_of(value: tuple[str, ...], text: str, label: Label, setting: Setting) -> float:  # noqa: ARG001
     """The value leaves away what says little: `Delta` for `Delta Air Lines Inc.`; or says it besides."""
-    ours, theirs = set(value), set(label.words)
+    value, whole = _joined(value), _joined(label.words)
+    ours, theirs = set(value), set(whole)
     idle = _FILLERS | _ORGANISATION | setting.shared | setting.field_words
     core, label_core = ours - idle, theirs - idle
     missing, surplus = theirs - ours, ours - theirs
     core = {word for word in core if _SHORT_FORMS.get(word) not in setting.field_words}
-    if _modified(missing) or _modified(surplus) or not core:
-        return 0
-    if [word for word in value if word.isdigit()] != [word for word in label.words if word.isdigit()]:
+    numbers = [[word for word in found if word.isdigit()] for found in (value, whole)]
+    if _modified(missing) or _modified(surplus) or not core or numbers[0] != numbers[1]:
         return 0
     if core == label_core and any(len(word) > 1 for word in core):
         return SURE
     if squeezed(tuple(word for word in value if word in core)) == squeezed(
-        tuple(word for word in label.words if word in label_core)
+        tuple(word for word in whole if word in label_core)
     ):
         return SURE if len(squeezed(tuple(core))) > 3 else LIKELY
     if core <= label_core and any(len(word) > 3 for word in core):
-        return 0.85 if label.words[0] in core else POSSIBLE
+        return 0.85 if whole[0] in core else POSSIBLE
     if label_core and label_core <= core and any(len(word) > 3 for word in label_core):
         return 0.76
     return 0
+
+
+def _joined(found: tuple[str, ...]) -> tuple[str, ...]:
+    """Words without the gap that some leave in `airlines`."""
+    return words(re.sub(r"\bair (line|lines|way|ways)\b", r"air\1", " ".join(found)))
 
 
 def _short_form(value: tuple[str, ...], text: str, label: Label, setting: Setting) -> float:  # noqa: ARG001
@@ -317,31 +325,40 @@ def _misspelled(value: tuple[str, ...], text: str, label: Label, setting: Settin
     if len(pairs) != 1:
         return 0
     written, meant = pairs[0]
-    if meant.startswith(written) and len(written) > 3 and meant != written + written[-1]:
-        return LIKELY  # cut off rather than mistyped, which makes another winner doubtful
+    if min(len(written), len(meant)) > 3 and _differ_behind(written, meant):
+        return LIKELY  # another form rather than a slip, which makes another winner doubtful
     return _slip(written, meant, closed=setting.closed)
 
 
+def _differ_behind(one: str, other: str) -> bool:
+    """Whether one word is the other with something behind it that is more than its last letter doubled."""
+    short, long = sorted((one, other), key=len)
+    return long.startswith(short) and long != short + short[-1]
+
+
 def _slip(written: str, meant: str, *, closed: bool) -> float:
-    short = min(len(written), len(meant))
-    if not (written.isalpha() and meant.isalpha()) or written[0] != meant[0] or short < 4:
-        return 0
-    if written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant):
-        return 0
-    if frozenset((written, meant)) in _LOOKALIKES:
+    if not _may_be_one(written, meant):
         return 0
     distance = OSA.distance(written, meant, score_cutoff=2)
-    if distance > 2 or (distance == 2 and short < 7):
+    if distance > 2 or (distance == 2 and min(len(written), len(meant)) < 7):
         return 0
-    if distance == 2 and closed:
-        return LIKELY
     if distance == 1 and closed:
-        return (
-            SURE
-            if len(meant) >= (7 if len(written) == len(meant) else 6) or _is_swapped(written, meant)
-            else LIKELY
-        )
-    return SURE if distance == 1 and _is_mistyped(written, meant) else POSSIBLE
+        sure = len(meant) >= (7 if len(written) == len(meant) else 6) or _is_swapped(written, meant)
+        return SURE if sure else LIKELY
+    if distance == 1 and _is_mistyped(written, meant):
+        return SURE
+    return LIKELY if closed else POSSIBLE
+
+
+def _may_be_one(written: str, meant: str) -> bool:
+    """Whether one word may be the other, mistyped: neither a number, an opposite nor a word of its own."""
+    return (
+        (written.isalpha() and meant.isalpha())
+        and written[0] == meant[0]
+        and min(len(written), len(meant)) >= 4
+        and not (written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant))
+        and frozenset((written, meant)) not in _LOOKALIKES
+    )
 
 
 def _is_mistyped(written: str, meant: str) -> bool:

@@ -163,11 +163,8 @@ def _times(name: str, factor: Fraction) -> str:
 
 def _decimal(number: Fraction) -> str:
     """A number as it is written in an expression: with decimals where they end, else as a quotient."""
-    rest, digits = number.denominator, 0
-    while rest % 2 == 0 or rest % 5 == 0:
-        rest //= 2 if rest % 2 == 0 else 5
-        digits += 1
-    if rest != 1 or digits > 15:
+    digits = next((digits for digits in range(16) if 10**digits % number.denominator == 0), None)
+    if digits is None:
         return f"{number.numerator} / {number.denominator}"
     text = f"{number.numerator * 10**digits // number.denominator:0{digits + 1}d}"
     return (f"{text[:-digits]}.{text[-digits:]}".rstrip("0").rstrip(".") or "0") if digits else text

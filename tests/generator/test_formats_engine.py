@@ -30,9 +30,13 @@ SCHEMAS: dict[ValueType, dict[str, Any]] = {
     ValueType.BOOLEAN: {"type": ["boolean", "null"]},
 }
 DIRT = [
-    "n/a", "-", "TBD", "31/02/2013", "2013-02-30", "0", "1,234", "1.234", "12%", "(5)", "$5", "5 km", "x", "yes", "24:00",
-    "1e3", "+5", " 12 ", "\u0661\u0662", "5\n", "May", "01/01/69", "29/02/2013", "12:60", "5-", "1,23,456", "-0", "1e999",
-    "9" * 30, "13/13/2013", "00/00/0000", "$", "%", "(", "2013-W05", "\u00a05", "5\u00a0%", "1\u202f234,5", "12:00 XM",
+    "n/a", "-", "TBD", "31/02/2013", "2013-02-30", "0", "1,234", "1.234", "12%", "(5)", "$5", "5 km", "x",
+    "yes", "24:00", "1e3", "+5", " 12 ", "\u0661\u0662", "5\n", "May", "01/01/69", "29/02/2013", "12:60", "5-",
+    "1,23,456", "-0", "1e999", "9" * 30, "13/13/2013", "00/00/0000", "$", "%", "(", "2013-W05", "\u00a05",
+    "5\u00a0%", "1\u202f234,5", "12:00 XM",
+]  # fmt: skip
+WORDS = [
+    "yes", "No", "Y", "n", "TRUE", "f", "1", "0", "ja", "NEIN", "on", "x", "\u2713", "s\u00ed", " no ",
 ]  # fmt: skip
 DATE_FORMATS = [
     "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%-d", "%Y%m%d", "%d%m%Y", "%d-%b-%y", "%B %d, %Y", "%d %b %Y",
@@ -83,9 +87,9 @@ def agree(opened: tuple[Engine, Path], texts: list[str], value_type: ValueType) 
         }
 
 
-moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)) | st.datetimes(
-    datetime(1970, 1, 1), datetime(2060, 1, 1)
-)
+FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31)  # noqa: DTZ001 - clocks on the wall
+RECENT = datetime(1970, 1, 1), datetime(2060, 1, 1)  # noqa: DTZ001
+moments = st.datetimes(FIRST, LAST) | st.datetimes(*RECENT)
 dirt = st.lists(
     st.sampled_from(DIRT) | st.text("0123456789-+.,/: %()$EURaempTZ\u00a0", max_size=12), max_size=2
 )
@@ -138,7 +142,8 @@ numbers = (
 
 
 @given(
-    st.lists(numbers, min_size=1, max_size=12), st.sampled_from([".", ","]), st.sampled_from(["", ",", ".", " ", "'", "_", "\u00a0"]),
+    st.lists(numbers, min_size=1, max_size=12), st.sampled_from([".", ","]),
+    st.sampled_from(["", ",", ".", " ", "'", "_", "\u00a0"]),
     st.sampled_from(["{}", "${}", "{} EUR", "\u20ac {}", "{}%", "{} %", "{} km", "({})", "CHF {}", "{} kr."]), dirt,
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
@@ -154,31 +159,7 @@ def test_numbers(
         agree(engine, texts, value_type)
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                "yes",
-                "No",
-                "Y",
-                "n",
-                "TRUE",
-                "f",
-                "1",
-                "0",
-                "ja",
-                "NEIN",
-                "on",
-                "x",
-                "\u2713",
-                "s\u00ed",
-                " no ",
-            ]
-        ),
-        min_size=1,
-    ),
-    dirt,
-)
+@given(st.lists(st.sampled_from(WORDS), min_size=1), dirt)
 @settings(max_examples=30, deadline=None)
 def test_words(engine: tuple[Engine, Path], found: list[str], dirty: list[str]) -> None:
     agree(engine, distinct([*found, *dirty]), ValueType.BOOLEAN)
