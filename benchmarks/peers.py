@@ -36,6 +36,8 @@ MOMENTS = (
 )
 NULLS = ["", "NA"]
 DAY = 1440
+JUDGED = frozenset({"required", "pattern", "enum", "range"})
+"""The kinds of errors that a schema can find in the mapped values; the others are the mapping's own."""
 
 
 def raw_copy(source: Path, folder: Path) -> None:
@@ -50,6 +52,56 @@ def raw_copy(source: Path, folder: Path) -> None:
 
 def polars(source: Path, folder: Path) -> None:
     """Polars' lazy expressions, collected once by its streaming engine."""
+    _polars(source, folder, None)
+
+
+def pandera_polars(source: Path, folder: Path) -> None:
+    """Polars maps, and a schema of pandera judges what came out."""
+    import pandera.polars as pa
+    from pandera.errors import SchemaErrors
+
+    schema = _pandera_schema(pa, str, int, float)
+
+    def judge(target: Any) -> Any:
+        try:
+            schema.validate(target, lazy=True)
+        except SchemaErrors as problem:
+            return problem.failure_cases.select("column", "check", "index")
+        return None
+
+    _polars(source, folder, judge)
+
+
+def _pandera_schema(pa: Any, *types: Any) -> Any:
+    """The target schema as pandera writes it; `types` of texts, integers and numbers if it needs any."""
+    names = ("string", "integer", "number")
+    columns = {}
+    for name, rule in SCHEMA["properties"].items():
+        checks = []
+        if "pattern" in rule:
+            checks.append(pa.Check.str_matches(rule["pattern"]))
+        if "enum" in rule:
+            checks.append(pa.Check.isin(rule["enum"]))
+        if "minimum" in rule:
+            checks.append(pa.Check.in_range(rule["minimum"], rule["maximum"]))
+        if "exclusiveMinimum" in rule:
+            checks.append(pa.Check.in_range(rule["exclusiveMinimum"], rule["maximum"], include_min=False))
+        if "maxLength" in rule:
+            checks.append(pa.Check.str_length(rule["minLength"], rule["maxLength"]))
+        kind = None if not types or "format" in rule else types[names.index(rule["type"])]
+        key = rule.get("isPrimaryKey", False)
+        columns[name] = pa.Column(kind, checks, unique=key, report_duplicates="exclude_first")
+    return pa.DataFrameSchema(columns)
+
+
+def _kind_of(check: str) -> str:
+    """The kind of error that a failed check of pandera stands for."""
+    kinds = {"not_nullable": "required", "field_uniqueness": "duplicate", "str_matches": "pattern",
+             "isin": "enum", "in_range": "range", "str_length": "length"}  # fmt: skip
+    return kinds[check.partition("(")[0]]
+
+
+def _polars(source: Path, folder: Path, judge: Callable[[Any], Any] | None) -> None:
     import polars as pl
 
     if source.suffix == ".csv":
@@ -72,8 +124,10 @@ def polars(source: Path, folder: Path) -> None:
     def code(field: str, *cases: tuple[Any, str]) -> None:
         chain: Any = pl
         for condition, kind in cases:
-            chain = chain.when(condition).then(pl.lit(f"{field}:{kind}"))
-        codes[field] = chain.otherwise(None).alias(f"!{field}")
+            if judge is None or kind not in JUDGED:
+                chain = chain.when(condition).then(pl.lit(f"{field}:{kind}"))
+        found = pl.lit(None, pl.String) if chain is pl else chain.otherwise(None)
+        codes[field] = found.alias(f"!{field}")
 
     parts = ("year", "month", "day")
     numbers = {
@@ -123,7 +177,7 @@ def polars(source: Path, folder: Path) -> None:
     code(
         "carrier_name",
         (pl.col("carrier").is_null(), "required"),
-        (pl.col("carrier_name").is_null(), "lookup"),
+        (pl.col("carrier").is_not_null() & pl.col("carrier_name").is_null(), "lookup"),
     )
     for field, column in (("tail_number", "tailnum"), ("destination", "dest")):
         code(
@@ -137,14 +191,14 @@ def polars(source: Path, folder: Path) -> None:
         code(
             field,
             (pl.col(column).is_null(), "required"),
-            (value.is_null(), "type"),
+            (pl.col(column).is_not_null() & value.is_null(), "type"),
             (~value.is_between(rule["minimum"], rule["maximum"]), "range"),
         )
     km = pl.col("distance_km")
     code(
         "distance_km",
         (pl.col("distance").is_null(), "required"),
-        (km.is_null(), "type"),
+        (pl.col("distance").is_not_null() & km.is_null(), "type"),
         ((km <= 0) | (km > 20040), "range"),
     )
     for field, hhmm, start, tolerance in MOMENTS:
@@ -168,6 +222,8 @@ def polars(source: Path, folder: Path) -> None:
             (pl.col(field).is_null(), "required"),
         )
     again = ~flight_id.is_first_distinct() & flight_id.is_not_null()
+    if judge is not None:
+        again = pl.lit(False)
     codes["flight_id "] = (
         pl.when(again).then(pl.lit("flight_id:duplicate")).otherwise(None).alias("!duplicate")
     )
@@ -180,7 +236,12 @@ def polars(source: Path, folder: Path) -> None:
     marks = [f"!{field}" for field in FIELDS] + ["!duplicate"]
     every = frame.with_columns(*codes.values())
     bad = pl.any_horizontal(pl.col(mark).is_not_null() & ~pl.col(mark).str.ends_with(":") for mark in marks)
-    done = every.with_columns(bad.alias("!bad")).collect(engine="streaming")
+    if judge is None:
+        done = every.with_columns(bad.alias("!bad")).collect(engine="streaming")
+    else:
+        done = every.collect(engine="streaming")
+        done = _with_failures(done, judge(done.select(target)), again=flight_id)
+        done = done.with_columns(bad.alias("!bad"))
     done.lazy().filter(~pl.col("!bad")).select(target).collect().write_parquet(folder / "mapped.parquet")
     done.lazy().filter("!bad").select(
         "row_number",
@@ -191,8 +252,47 @@ def polars(source: Path, folder: Path) -> None:
     ).collect().write_parquet(folder / "rejects.parquet")
 
 
+def _with_failures(done: Any, failures: Any, *, again: Any) -> Any:
+    """The marks of the mapping with those of a schema where there was none."""
+    import polars as pl
+
+    if failures is None:
+        return done
+    done = done.with_columns((pl.col("row_number") - 1).cast(pl.Int32).alias("!index"))
+    for (field, check), rows in failures.group_by("column", "check"):
+        kind = _kind_of(check)
+        mark = "!duplicate" if kind == "duplicate" else f"!{field}"
+        failed = pl.col("!index").is_in(rows["index"].implode())
+        if kind == "duplicate":  # pandera on Polars tells every row of a key
+            failed &= ~again.is_first_distinct() & again.is_not_null()
+        found = pl.when(pl.col(mark).is_null() & failed).then(pl.lit(f"{field}:{kind}"))
+        done = done.with_columns(found.otherwise(pl.col(mark)).alias(mark))
+    return done
+
+
 def pandas(source: Path, folder: Path) -> None:
     """Pandas' vectorised operations on whole columns."""
+    _pandas(source, folder, None)
+
+
+def pandera_pandas(source: Path, folder: Path) -> None:
+    """Pandas maps, and a schema of pandera judges what came out."""
+    import pandera.pandas as pa
+    from pandera.errors import SchemaErrors
+
+    schema = _pandera_schema(pa)
+
+    def judge(target: Any) -> Any:
+        try:
+            schema.validate(target, lazy=True)
+        except SchemaErrors as problem:
+            return problem.failure_cases[["column", "check", "index"]]
+        return None
+
+    _pandas(source, folder, judge)
+
+
+def _pandas(source: Path, folder: Path, judge: Callable[[Any], Any] | None) -> None:
     import pandas as pd
 
     if source.suffix == ".csv":
@@ -204,7 +304,9 @@ def pandas(source: Path, folder: Path) -> None:
     def code(field: str, *cases: tuple[Any, str]) -> None:
         mark = pd.Series(None, index=raw.index, dtype="str")
         for condition, kind in reversed(cases):
-            mark[condition.fillna(False).astype(bool)] = f"{field}:{kind}"
+            if judge is None or kind not in JUDGED:
+                applies = condition() if callable(condition) else condition
+                mark[applies.fillna(False).astype(bool)] = f"{field}:{kind}"
         marks[field] = mark
 
     def integer(name: str) -> Any:
@@ -245,27 +347,41 @@ def pandas(source: Path, folder: Path) -> None:
         "flight_id",
         (no_day, ""),
         (frame["flight_id"].isna(), "required"),
-        (~frame["flight_id"].str.contains(PATTERNS["flight_id"], na=True), "pattern"),
+        (lambda: ~frame["flight_id"].str.contains(PATTERNS["flight_id"], na=True), "pattern"),
     )
-    code("carrier", (raw["carrier"].isna(), "required"), (~raw["carrier"].isin(list(CARRIERS)), "enum"))
-    code("carrier_name", (raw["carrier"].isna(), "required"), (frame["carrier_name"].isna(), "lookup"))
+    code(
+        "carrier", (raw["carrier"].isna(), "required"), (lambda: ~raw["carrier"].isin(list(CARRIERS)), "enum")
+    )
+    code(
+        "carrier_name",
+        (raw["carrier"].isna(), "required"),
+        (raw["carrier"].notna() & frame["carrier_name"].isna(), "lookup"),
+    )
     for field in ("tail_number", "destination"):
         code(
             field,
             (frame[field].isna(), "required"),
-            (~frame[field].str.contains(PATTERNS[field], na=True), "pattern"),
+            (lambda field=field: ~frame[field].str.contains(PATTERNS[field], na=True), "pattern"),
         )
-    code("origin", (raw["origin"].isna(), "required"), (~raw["origin"].isin(ORIGINS), "enum"))
+    code("origin", (raw["origin"].isna(), "required"), (lambda: ~raw["origin"].isin(ORIGINS), "enum"))
     for field, column in INTEGERS.items():
         frame[field], rule = numbers[column], SCHEMA["properties"][field]
-        outside = ~frame[field].between(rule["minimum"], rule["maximum"])
-        code(field, (raw[column].isna(), "required"), (frame[field].isna(), "type"), (outside, "range"))
+
+        def outside(field: str = field, rule: dict[str, Any] = rule) -> Any:
+            return ~frame[field].between(rule["minimum"], rule["maximum"])
+
+        code(
+            field,
+            (raw[column].isna(), "required"),
+            (raw[column].notna() & frame[field].isna(), "type"),
+            (outside, "range"),
+        )
     km = frame["distance_km"]
     code(
         "distance_km",
         (raw["distance"].isna(), "required"),
-        (km.isna(), "type"),
-        ((km <= 0) | (km > 20040), "range"),
+        (raw["distance"].notna() & km.isna(), "type"),
+        (lambda: (km <= 0) | (km > 20040), "range"),
     )
     for field, hhmm, start, tolerance in MOMENTS:
         reading = numbers[hhmm]
@@ -285,19 +401,29 @@ def pandas(source: Path, folder: Path) -> None:
             (reading.notna() & ~valid, "format"),
             (frame[field].isna(), "required"),
         )
-    again = frame["flight_id"].duplicated() & frame["flight_id"].notna()
     duplicate = pd.Series(None, index=raw.index, dtype="str")
-    duplicate[again] = "flight_id:duplicate"
+    target = pd.DataFrame({field: frame[field] for field in FIELDS})
+    if judge is None:
+        duplicate[target["flight_id"].duplicated() & target["flight_id"].notna()] = "flight_id:duplicate"
+    elif (failures := judge(target)) is not None:
+        for (field, check), rows in failures.groupby(["column", "check"]):
+            kind = _kind_of(check)
+            mark = duplicate if kind == "duplicate" else marks[field]
+            index = rows["index"].astype("int64")
+            value = f"{field}:{kind}"
+            if kind == "duplicate":
+                index = index[target["flight_id"].loc[index].notna().to_numpy()]
+            free = mark.loc[index].isna().to_numpy()
+            mark.loc[index[free]] = value
     table = pd.DataFrame({**{field: marks[field] for field in FIELDS}, "duplicate": duplicate})
     real = table.where(~table.isin([f"{field}:" for field in FIELDS]))
     bad = real.notna().any(axis=1)
-    target = pd.DataFrame({field: frame[field] for field in FIELDS})[~bad]
-    target.to_parquet(folder / "mapped.parquet", index=False)
+    target[~bad].to_parquet(folder / "mapped.parquet", index=False)
     rejects = real[bad]
     pd.DataFrame({
         "row_number": rejects.index + 1,
         "errors": [[kind for kind in row if isinstance(kind, str)] for row in rejects.itertuples(index=False)],
-        "source_record": [json.dumps(record) for record in raw[bad].astype(object).where(raw[bad].notna(), None).to_dict("records")],
+        "source_record": [json.dumps(record, default=str) for record in raw[bad].astype(object).where(raw[bad].notna(), None).to_dict("records")],
     }).to_parquet(folder / "rejects.parquet", index=False)  # fmt: skip
 
 
@@ -481,7 +607,13 @@ def pydantic(source: Path, folder: Path) -> None:
 
 
 JOBS: dict[str, Callable[[Path, Path], None]] = {
-    "raw copy": raw_copy, "Polars": polars, "pandas": pandas, "jsonschema-rs": jsonschema_rs, "pydantic": pydantic,
+    "raw copy": raw_copy, "Polars": polars, "pandas": pandas, "pandera/Polars": pandera_polars,
+    "pandera/pandas": pandera_pandas, "jsonschema-rs": jsonschema_rs, "pydantic": pydantic,
 }  # fmt: skip
-NEEDS = {"Polars": "polars", "pandas": "pandas", "jsonschema-rs": "jsonschema_rs", "pydantic": "pydantic"}
+NEEDS = {
+    "Polars": "polars", "pandas": "pandas", "pandera/Polars": "pandera.polars", "pandera/pandas": "pandera.pandas",
+    "jsonschema-rs": "jsonschema_rs", "pydantic": "pydantic",
+}  # fmt: skip
+"""What a job imports before its time runs."""
+VECTORISED = ("Polars", "pandas", "pandera/Polars", "pandera/pandas")
 PER_RECORD = ("jsonschema-rs", "pydantic")

@@ -69,14 +69,13 @@ class _Counted(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._file.read(len(buffer))
+            count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
         except OSError:
             raise
         except Exception as error:  # of the libraries of object stores
             raise OSError(f"{type(error).__name__}: {error}") from error
-        buffer[: len(data)] = data
-        self.count += len(data)
-        return len(data)
+        self.count += count
+        return count
 
     def close(self) -> None:
         self._file.close()

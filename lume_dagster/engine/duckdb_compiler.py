@@ -273,7 +273,7 @@ class DuckDBCompiler:
         """
         target = field.plan.target
         name = literal(target.name)
-        cases = [(field.blocked, "NULL")] if field.blocked else []
+        cases = []
         for strike, guard in zip(field.strikes, field.plan.guards, strict=True):
             texts = [self._shown(node) for node in guard.given]
             shown = f"concat_ws(' ', {', '.join(texts)})" if len(texts) > 1 else "".join(texts) or "NULL"
@@ -288,7 +288,8 @@ class DuckDBCompiler:
             expected = f"a list of which each item is {expected}" if target.items else expected
             found = _error(name, error, literal(f"is not {expected}"), self._shown(field.source))
             cases.append((f"{field.present} IS NOT NULL AND {field.value} IS NULL", found))
-        state = " ".join(f"WHEN {when} THEN {then}" for when, then in cases)
+        blocked = f"WHEN {field.blocked} THEN NULL " if field.blocked else ""
+        state = blocked + " ".join(f"WHEN {when} THEN {then}" for when, then in cases)
         shown = self._shown(p.Field(target.name, target.type))
         return ([f"CASE {state} END"] if cases else []) + [
             f"CASE WHEN {condition} THEN {_error(name, constraint.error, literal(message(constraint)), shown)} END"

@@ -31,9 +31,10 @@ def column_types(file: pq.ParquetFile) -> tuple[ValueType, ...] | None:
     Such a file has to be written once more, as texts.
     """
     metadata = file.metadata
+    groups = {0, metadata.num_row_groups - 1} if metadata.num_row_groups else ()
     codecs = {
         metadata.row_group(group).column(column).compression
-        for group in range(metadata.num_row_groups)
+        for group in groups
         for column in range(metadata.num_columns)
     }
     names = {name.casefold() for name in file.schema_arrow.names}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -122,14 +123,18 @@ def row_numbers(first: int, count: int) -> pa.Array:
 
 
 class StageWriter:
-    """Writes a stage; see `writing_stage`."""
+    """Writes a stage; see `writing_stage`.
+
+    A thread encodes one batch while the caller reads the next.
+    """
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._writer = writer
         self._schema = schema
         # A row group is held in memory until it is whole: one of thousands of columns has to be short.
         self._row_group = max(_SMALL_ROW_GROUP, min(_ROW_GROUP, _ROW_GROUP_CELLS // len(schema)))
-        self._info: StageInfo | None = None
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="lume-stage")
+        self._pending: Future[None] | None = None
         self.rows = 0
 
     def write(self, row_numbers: pa.Array, columns: Sequence[pa.Array]) -> None:
@@ -169,18 +174,24 @@ class StageWriter:
 
     def _write(self, arrays: Sequence[pa.Array]) -> None:
         batch = pa.RecordBatch.from_arrays(list(arrays), schema=self._schema)
-        self._writer.write_batch(batch, row_group_size=self._row_group)
+        self._settle()
+        self._pending = self._encoder.submit(self._writer.write_batch, batch, row_group_size=self._row_group)
         self.rows += batch.num_rows
+
+    def _settle(self) -> None:
+        """Wait for the batch that is under way; one is, at most."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
 
     def finish(self, info: StageInfo) -> None:
         """Say what the stage holds; without it the stage is thrown away."""
-        self._info = info
+        self._settle()
         self._writer.add_key_value_metadata({_METADATA_KEY: json.dumps(asdict(info)).encode()})
 
-    @property
-    def finished(self) -> bool:
-        """Whether `finish` was called."""
-        return self._info is not None
+    def close(self) -> None:
+        """Let the batch that is under way end, whatever became of it."""
+        self._encoder.shutdown()
 
 
 @contextmanager
@@ -207,7 +218,11 @@ def writing_stage(path: Path, columns: int) -> Iterator[StageWriter]:
             column_encoding={_ROW_NUMBER: "DELTA_BINARY_PACKED"},
         ) as writer,
     ):
-        yield StageWriter(writer, schema)
+        stage = StageWriter(writer, schema)
+        try:
+            yield stage
+        finally:
+            stage.close()
 
 
 @contextmanager

@@ -96,9 +96,8 @@ def _is_readable(cursor: duckdb.DuckDBPyConnection, staged: StagedBatch) -> bool
     if staged.info.types is None:
         return True
     try:
-        cursor.execute(
-            f"SELECT max(hash(COLUMNS(*))) FROM read_parquet({literal(str(staged.path.resolve()))})"
-        )
+        path = literal(str(staged.path.resolve()))
+        cursor.execute(f"SELECT max(hash(COLUMNS(*))) FROM read_parquet({path}, hive_partitioning = false)")
     except (
         duckdb.InvalidInputException,
         duckdb.IOException,

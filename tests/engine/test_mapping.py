@@ -508,3 +508,11 @@ def test_an_empty_text_is_absent_only_where_the_source_says_so(run: Run) -> None
     assert [row["x"] for row in outcome.mapped] == ["", " "]
     assert outcome.errors == {2: [("x", "required", None)]}
     assert values(run, INTEGER, {"extract": "a"}, "", " ") == [None, ["type"]]
+
+
+def test_rejects_of_a_flow_whose_fields_know_no_error(run: Run) -> None:
+    text = {"type": ["string", "null"]}
+    flow = document({"x": text, "y": text}, {"x": {"extract": "a"}, "y": {"extract": {"target": "x"}}})
+    outcome = run(flow, "a\nx\ny,z\n")
+    assert outcome.mapped == [{"x": "x", "y": "x"}]
+    assert outcome.errors == {2: [(None, "unparsable", None)]}
