@@ -25,7 +25,6 @@ incoming_flights = dg.AssetSpec(
     description="A CSV file a day from the airports, as raw as it comes: data/incoming/flights/DAY.csv.",
     group_name="flights",
     kinds={"csv"},
-    partitions_def=days,
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from tests.conftest import PEOPLE, PEOPLE_FLOW, PROJECT
 
+COMPONENT = PROJECT / "docs" / "component.md"
 SCAFFOLD = ("scaffold", "defs", "lume_dagster.LumeFlowComponent")
 DEFINITIONS = """\
 from pathlib import Path
@@ -71,11 +74,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DgProject:
     return DgProject(tmp_path_factory.mktemp("partners"))
 
 
-def test_the_component_is_listed(project: DgProject) -> None:
-    _, output = project.dg("list", "components")
-    assert "lume_dagster.LumeFlowComponent" in output
-
-
 def test_a_flow_that_the_lume_does_not_know_cannot_be_scaffolded(project: DgProject) -> None:
     code, output = project.dg(*SCAFFOLD, "customers", "--flow-version", "customers:v1")
     assert code == 1
@@ -83,29 +81,55 @@ def test_a_flow_that_the_lume_does_not_know_cannot_be_scaffolded(project: DgProj
     assert not (project.defs / "customers").exists()
 
 
-def test_a_scaffolded_project_is_checked_listed_and_launched(project: DgProject) -> None:
-    code, output = project.dg(
-        *SCAFFOLD, "people", "--flow-version", "people:v1", "--start-date", "2024-01-01"
-    )
-    assert code == 0, output
+def test_the_documented_commands_take_a_batch_the_whole_way(project: DgProject) -> None:
+    (block,) = re.findall(r"```sh\n(.*?)```", COMPONENT.read_text(), re.DOTALL)
+    commands = [shlex.split(line)[1:] for line in block.splitlines()]
     path = project.defs / "people" / "defs.yaml"
-    scaffolded = path.read_text()
+    said: dict[str, str] = {}
+    for command in commands:
+        name = " ".join(command[:2])
+        code, said[name] = project.dg(*command)
+        assert code == 0, said[name]
+        if name == "scaffold defs":
+            path.write_text(path.read_text().replace("reject_rate_error: 0.1", "reject_rate_error: 0.6"))
+    assert "lume_dagster.LumeFlowComponent" in said["list components"]
+    for listed in ("people/run", "people/mapped", "people/rejects", "people/mapped:reject_rate"):
+        assert listed in said["list defs"]
+    assert "2 of 4 rows were rejected: 50.00%, above 2.00%" in said["launch --assets"]
 
-    path.write_text(scaffolded.replace("reject_rate_error: 0.1", "reject_rate_eror: 0.1"))
-    code, output = project.dg("check", "yaml")
-    (line,) = [n for n, text in enumerate(path.read_text().splitlines(), 1) if "reject_rate_eror" in text]
+
+def test_what_is_wrong_in_the_yaml_is_told_with_file_and_line(project: DgProject) -> None:
+    path = project.defs / "wrong" / "defs.yaml"
+    path.parent.mkdir()
+    try:
+        path.write_text(WRONG)
+        code, output = project.dg("check", "yaml", str(path.parent))
+    finally:
+        path.unlink()
+        path.parent.rmdir()
     assert code == 1
-    assert f"{path}:{line}" in output
-    assert "'reject_rate_eror' was unexpected" in output
+    for line, told in enumerate(WRONG.splitlines(), 1):
+        if "# " in told:
+            assert f"{path}:{line} " in output
+            assert told.split("# ")[1] in output
 
-    path.write_text(scaffolded.replace("reject_rate_error: 0.1", "reject_rate_error: 0.6"))
-    code, output = project.dg("check", "defs")  # checks the YAML as well
-    assert code == 0, output
-    code, output = project.dg("list", "defs")
-    assert code == 0, output
-    for name in ("people/run", "people/mapped", "people/rejects", "people/mapped:reject_rate"):
-        assert name in output
 
-    code, output = project.dg("launch", "--assets", "group:people", "--partition", "2024-01-01")
-    assert code == 0, output
-    assert "2 of 4 rows were rejected: 50.00%, above 2.00%" in output
+WRONG = """\
+type: lume_dagster.LumeFlowComponent
+attributes:
+  lume: {base_urll: x}  # 'base_urll' was unexpected
+  flows:
+    - flow_version: people  # 'people' does not match
+      source_path: data/people.csv  # 'data/people.csv' does not match
+      partitions: {type: yearly, start_date: 2024-01-01}  # 'yearly' is not one of ['hourly', 'daily'
+      checks:
+        reject_rate_warn: 2  # 2 is greater than the maximum of 1
+        reject_rate_eror: 0.1  # 'reject_rate_eror' was unexpected
+        source_drift: sometimes  # 'sometimes' is not one of ['error', 'warn', 'off'
+        per_field: "yes"  # 'yes' is not of type 'boolean'
+      retry_policy: {max_retries: -1}  # -1 is less than the minimum of 0
+    - flow_version: people:v1
+      source_path: data/{partition_key}.csv
+      partitions: {type: daily}  # 'start_date' is a required property
+      tags: [gold]  # ['gold'] is not of type 'object'
+"""
