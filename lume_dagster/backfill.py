@@ -5,11 +5,12 @@ It is one step: were the audit a step of its own, one batch that cannot be writt
 
 # Dagster reads the annotations of the steps at run time, so that they are not postponed here.
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
+from lume_dagster.attempts import already_logged
 from lume_dagster.batch_events import BatchEvents, Event, failure_of
 from lume_dagster.checks import STATUS_CHECK
 from lume_dagster.client import LumeError, LumeRun
@@ -20,7 +21,7 @@ from lume_dagster.judging import status_verdict
 from lume_dagster.partition_events import PartitionTeller
 from lume_dagster.progress import Progress
 from lume_dagster.resource import LumeResource
-from lume_dagster.run_handler import Ask, Attachment, LumeRunHandler, is_being_terminated
+from lume_dagster.run_handler import Ask, Drive, LumeRunHandler, is_being_terminated, refuse_if_terminated
 from lume_dagster.steps import FlowSteps, admission, force_tag
 from lume_dagster.verdict import Batch, Verdict
 
@@ -28,9 +29,6 @@ Verdicts = Mapping[str, Verdict]
 
 _logger = logging.getLogger("lume_dagster")
 
-# Dagster makes no materializations of an output with this metadata. Those of a range are told one by one, and else
-# it would make one more for each partition, all of them with one and the same data version.
-_TOLD_BEFORE = "__source_asset_observation__"
 _MOST_BATCHES_NAMED = 20
 _MOST_BATCHES_LISTED = 1000
 
@@ -72,7 +70,8 @@ def _handed_on(
     """Lets the steps after this one begin."""
     for spec in (steps.run, steps.rejects, steps.mapped):
         if spec.key in context.selected_asset_keys:
-            yield dg.MaterializeResult(asset_key=spec.key, metadata={_TOLD_BEFORE: True})
+            # Each batch has been told of; else Dagster would materialize all of them, with one and the same version.
+            yield already_logged(spec.key)
     for check in (steps.status_check_spec, *steps.mapped_check_specs):
         if check.key in context.selected_asset_check_keys:
             yield dg.Output(None, output_name=check.get_python_identifier())
@@ -133,18 +132,21 @@ class _Backfill:
         Raises:
             dagster.Failure: Some of them went no further.
         """
+        refuse_if_terminated(self._context)
         asked = list(self._context.partition_keys)
         subjects: list[Subject] = [(key, None) for key in self._assets] + list(self._checks)
-        missing = [p for p in asked if not self._attempts.has_finished(subjects, p)]
+        finished = {p for p in asked if self._attempts.has_finished(subjects, p)}
+        self._repeat_checks(finished)
+        missing = [p for p in asked if p not in finished]
         told = f"{len(missing)} batches, at most {self._lume.max_concurrent_runs} at once"
-        if missing != asked:
-            told += f"; an earlier attempt has finished {len(asked) - len(missing)} more"
+        if finished:
+            told += f"; an earlier attempt has finished {len(finished)} more"
         self._context.log.info(f"using {self._lume.connection}: {told}")
-        attachments = {p: found for p in missing if (found := self._attachment(p)) is not None}
-        progress = Progress(len(attachments), self._context.log.info)
+        drives = {p: found for p in missing if (found := self._drive(p)) is not None}
+        progress = Progress(len(drives), self._context.log.info)
         with ConcurrentRuns(
             self._lume.connection.open_async,
-            attachments,
+            drives,
             self._judge,
             at_once=self._lume.max_concurrent_runs,
             wait_timeout=self._lume.wait_timeout_seconds,
@@ -166,8 +168,16 @@ class _Backfill:
         if self._failures:
             raise self._failure(len(asked))
 
-    def _attachment(self, partition: str) -> Attachment | None:
-        """What finds or creates the run of a batch; None if there can be none."""
+    def _repeat_checks(self, finished: Iterable[str]) -> None:
+        """Tells the check results of an earlier run's batches again: Dagster expects them of each run."""
+        for partition in finished:
+            for check in self._checks:
+                told = self._attempts.told(check, partition)
+                if told and told.evaluation and told.dagster_run_id != self._context.run.run_id:
+                    self._context.log_event(told.evaluation)
+
+    def _drive(self, partition: str) -> Drive | None:
+        """The way of a batch to its ended run; None if it can have none."""
         if self._assets & {self._steps.run.key, self._steps.rejects.key}:
             handler = self._handlers[partition] = _BatchRunHandler(
                 self._context,
@@ -178,7 +188,7 @@ class _Backfill:
                 partition=partition,
                 earlier_run_id=self._attempts.run_ids.get(partition),
             )
-            return handler.attach(force_rerun=self._force_rerun)
+            return handler.drive(force_rerun=self._force_rerun)
         try:
             return _known(run_id_of(self._context.instance, self._steps.run.key, partition))
         except dg.Failure as failure:
@@ -255,5 +265,6 @@ class _Backfill:
         )
 
 
-def _known(run_id: str) -> Attachment:
-    return (yield Ask(lambda lume: lume.run_status(run_id)))
+def _known(run_id: str) -> Drive:
+    run: LumeRun = yield Ask(lambda lume: lume.run_status(run_id))
+    return run

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from lume_dagster.client import AsyncLumeClient, LumeError, LumeRun
-from lume_dagster.run_handler import Attachment, Remember
+from lume_dagster.client import LumeError, LumeRun
+from lume_dagster.run_handler import Drive, Remember, Wait
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from lume_dagster.client import AsyncLumeClient
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -76,7 +78,7 @@ class ConcurrentRuns(Generic[T]):
 
     Args:
         open_client: Opens the client that drives the runs.
-        attachments: For each batch, what finds or creates its run.
+        drives: For each batch, its way to its ended run.
         audit: Called with the batch and its ended run, in one of a few worker threads.
         at_once: How many runs are under way at once.
         wait_timeout: Seconds to wait for a run.
@@ -85,15 +87,15 @@ class ConcurrentRuns(Generic[T]):
     def __init__(
         self,
         open_client: Callable[[], AsyncLumeClient],
-        attachments: Mapping[str, Attachment],
+        drives: Mapping[str, Drive],
         audit: Callable[[str, LumeRun], T],
         *,
         at_once: int,
         wait_timeout: float,
     ) -> None:
         self._open_client = open_client
-        self._waiting = iter(attachments.items())
-        self._workers = min(at_once, len(attachments))
+        self._waiting = iter(drives.items())
+        self._workers = min(at_once, len(drives))
         self._audit = audit
         self._wait_timeout = wait_timeout
         self._news: queue.PriorityQueue[_Ranked[T]] = queue.PriorityQueue()
@@ -182,12 +184,9 @@ class ConcurrentRuns(Generic[T]):
             await asyncio.gather(*self._audits)
 
     async def _work(self, client: AsyncLumeClient) -> None:
-        for partition, attachment in self._waiting:
+        for partition, drive in self._waiting:
             try:
-                run = await self._attached(client, partition, attachment)
-                if run.is_active:
-                    self._active[partition] = run
-                    run = await self._waited_for(client.wait(run, timeout=self._wait_timeout))
+                run = await self._driven(client, partition, drive)
             except asyncio.CancelledError:
                 if self._stopping:
                     return
@@ -203,25 +202,27 @@ class ConcurrentRuns(Generic[T]):
             if self._stopping:
                 return
 
-    async def _attached(self, client: AsyncLumeClient, partition: str, attachment: Attachment) -> LumeRun:
+    async def _driven(self, client: AsyncLumeClient, partition: str, drive: Drive) -> LumeRun:
         try:
-            wish = next(attachment)
+            wish = next(drive)
             while True:
-                if isinstance(wish, Remember):
-                    self._active[partition] = wish.run
-                    await self._stored(partition, wish.run)
-                    wish = attachment.send(wish.run)
-                    continue
+                answer: Any = None
                 try:
-                    answer = wish.call(client)
-                    run = answer if isinstance(answer, LumeRun) else await answer
+                    if isinstance(wish, Remember):
+                        self._active[partition] = wish.run
+                        await self._stored(partition, wish.run)
+                    elif isinstance(wish, Wait):
+                        self._active[partition] = wish.run
+                        answer = await self._waited_for(client.wait(wish.run, timeout=self._wait_timeout))
+                    else:
+                        answer = await wish.call(client)
                 except LumeError as error:
-                    wish = attachment.throw(error)
+                    wish = drive.throw(error)
                 else:
-                    wish = attachment.send(run)
+                    wish = drive.send(answer)
         except StopIteration as end:
-            attached: LumeRun = end.value
-            return attached
+            run: LumeRun = end.value
+            return run
 
     async def _stored(self, partition: str, run: LumeRun) -> None:
         stored: asyncio.Future[None] = self._loop.create_future()
@@ -257,8 +258,8 @@ class ConcurrentRuns(Generic[T]):
 
     async def _cancel(self, client: AsyncLumeClient, partition: str, run: LumeRun) -> None:
         try:
-            self._active[partition] = await asyncio.wait_for(client.cancel(run), _GRACE_SECONDS)
-        except (LumeError, asyncio.TimeoutError) as error:
+            self._active[partition] = await client.cancel(run, timeout=_GRACE_SECONDS)
+        except LumeError as error:
             _logger.warning("%s could not be cancelled, and may go on: %s", run.label, error)
 
     def _tell(self, rank: int, news: News[T] | BaseException | None) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from lume_dagster.client import AsyncLumeClient, ClientSettings, LumeClient, LumeError
+from lume_dagster import client
+from lume_dagster.client import ClientSettings, LumeError
 
 if TYPE_CHECKING:
+    from lume_dagster.client import AsyncLumeClient, LumeClient
     from lume_dagster.service import EmbeddedTransport, ServiceSettings
 
 _EMBEDDED_URL = "http://embedded.lume.internal"
@@ -45,7 +46,7 @@ class LumeConnection(BaseModel):
             LumeError: The embedded Lume's dependencies are not installed.
             ValueError: The base URL or the key is not usable.
         """
-        return LumeClient(self._url(), self._key(), settings=self.settings, transport=self._embedded())
+        return client.LumeClient(self._url(), self._key(), settings=self.settings, transport=self._embedded())
 
     def open_async(self) -> AsyncLumeClient:
         """An asynchronous client of this Lume.
@@ -54,7 +55,9 @@ class LumeConnection(BaseModel):
             LumeError: The embedded Lume's dependencies are not installed.
             ValueError: The base URL or the key is not usable.
         """
-        return AsyncLumeClient(self._url(), self._key(), settings=self.settings, transport=self._embedded())
+        return client.AsyncLumeClient(
+            self._url(), self._key(), settings=self.settings, transport=self._embedded()
+        )
 
     @property
     def is_embedded(self) -> bool:
@@ -117,4 +120,6 @@ def _service() -> ModuleType:
 
 
 def _without_credentials(url: str) -> str:
+    import httpx  # noqa: PLC0415 - slow to import, and not needed to declare assets
+
     return str(httpx.URL(url).copy_with(userinfo=b""))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from lume_dagster.attempts import lineage
 from lume_dagster.client import LumeRun
 from lume_dagster.metadata import RUN_ID, SOURCE_ROWS, latest_materialization
 
@@ -123,10 +124,23 @@ class EarlierRows:
 
 @dataclass(frozen=True)
 class Told:
-    """What has been told of a batch: by which Lume run, or in which words."""
+    """What has been told of a batch.
 
-    by: str
-    passed: bool = True
+    Attributes:
+        dagster_run_id: By which Dagster run.
+        lume_run_id: Of which Lume run, if it is a materialization.
+        evaluation: What was told, if it is the result of a check.
+    """
+
+    dagster_run_id: str
+    lume_run_id: str | None = None
+    evaluation: dg.AssetCheckEvaluation | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Whether it keeps the batch from going further."""
+        check = self.evaluation
+        return check is not None and not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
 
 
 class Attempts:
@@ -143,7 +157,7 @@ class Attempts:
     def __init__(self, instance: dg.DagsterInstance, run: dg.DagsterRun, run_key: dg.AssetKey) -> None:
         self.run_ids: dict[str, str] = {}
         self._told: dict[tuple[Subject, str], Told] = {}
-        for run_id in _attempts(instance, run):
+        for run_id in lineage(instance, run):
             for entry in instance.all_logs(
                 run_id,
                 of_type={
@@ -153,7 +167,7 @@ class Attempts:
                 },
             ):
                 if entry.dagster_event is not None:
-                    self._take(entry.dagster_event, run_key)
+                    self._take(run_id, entry.dagster_event, run_key)
 
     def told(self, subject: Subject, partition: str) -> Told | None:
         """What was told last."""
@@ -162,32 +176,20 @@ class Attempts:
     def has_finished(self, subjects: Sequence[Subject], partition: str) -> bool:
         """Whether all of this was told of a batch, and nothing in it stands in its way."""
         told = [self.told(subject, partition) for subject in subjects]
-        return all(one is not None and one.passed for one in told)
+        return all(one is not None and not one.stops for one in told)
 
-    def _take(self, event: dg.DagsterEvent, run_key: dg.AssetKey) -> None:
+    def _take(self, run_id: str, event: dg.DagsterEvent, run_key: dg.AssetKey) -> None:
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if check.partition is not None:
-                stands = check.passed or check.severity is dg.AssetCheckSeverity.WARN
                 self._told[(check.asset_key, check.check_name), check.partition] = Told(
-                    check.description or "", stands
+                    run_id, evaluation=check
                 )
         elif event.partition is not None and event.asset_key is not None:
             if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
                 tags = event.step_materialization_data.materialization.tags or {}
-                self._told[(event.asset_key, None), event.partition] = Told(tags.get(RUN_ID, ""))
+                self._told[(event.asset_key, None), event.partition] = Told(run_id, tags.get(RUN_ID))
             elif event.asset_key == run_key:
                 observed = event.asset_observation_data.asset_observation.metadata.get(RUN_ID)
                 if observed is not None:
                     self.run_ids[event.partition] = str(observed.value)
-
-
-def _attempts(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
-    """This Dagster run behind those that it re-executes, the oldest first."""
-    chain = [run.run_id]
-    earlier = run.parent_run_id
-    while earlier is not None and earlier not in chain:
-        chain.append(earlier)
-        parent = instance.get_run_by_id(earlier)
-        earlier = parent.parent_run_id if parent else None
-    return chain[::-1]

@@ -6,13 +6,15 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lume_dagster.client import LumeRun
 from lume_dagster.metadata import outcome
-from lume_dagster.outputs import output_file
 from lume_dagster.target_schema import schema_differences
 from lume_dagster.verdict import Batch, Level, Verdict
+
+if TYPE_CHECKING:
+    from lume_dagster.outputs import OutputFile
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def rows_reconcile(batch: Batch, level: Level) -> Verdict:
 
 
 def _rows_held(batch: Batch, kind: Literal["mapped", "rejects"]) -> int:
-    file = output_file(batch.run, kind)
+    file = _output_file(batch.run, kind)
     return file.rows() if file is not None else batch.client.results(batch.run, kind, page=1, size=1).total
 
 
@@ -137,7 +139,7 @@ def errors_allowed(batch: Batch, types: Sequence[str], fields: Sequence[str]) ->
 
 def schema(batch: Batch, level: Level) -> Verdict:
     """Whether the columns of the output are those of the target schema."""
-    file = output_file(batch.run, "mapped")
+    file = _output_file(batch.run, "mapped")
     if file is None:
         location = batch.run.target_locations and batch.run.target_locations.mapped
         return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, "warn")
@@ -187,6 +189,12 @@ def volume(
     return Verdict(
         passed, summary if passed else f"{summary}, so that {bounds} were expected", figures, level
     )
+
+
+def _output_file(run: LumeRun, kind: Literal["mapped", "rejects"]) -> OutputFile | None:
+    from lume_dagster import outputs  # noqa: PLC0415 - pyarrow is slow to import, and not needed to declare checks
+
+    return outputs.output_file(run, kind)
 
 
 def _listed(items: Iterable[str]) -> str:

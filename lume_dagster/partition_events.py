@@ -12,7 +12,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from lume_dagster.batch_events import Event
 from lume_dagster.client import LumeRun
-from lume_dagster.history import Attempts, Told, latest_record
+from lume_dagster.history import Attempts, latest_record
 from lume_dagster.steps import FlowSteps
 
 
@@ -54,7 +54,8 @@ class PartitionTeller:
         key = result.asset_key
         if key is None or key not in self._context.selected_asset_keys:
             return
-        if self._attempts.told((key, None), self._partition) == Told(self._run.id):
+        told = self._attempts.told((key, None), self._partition)
+        if told is not None and told.lume_run_id == self._run.id:
             return
         version = result.data_version.value if result.data_version else self._run.id
         self._context.log_event(
@@ -85,11 +86,7 @@ class PartitionTeller:
             ),
             None,
         )
-        stands = result.passed or result.severity is dg.AssetCheckSeverity.WARN
-        if spec is None or (
-            key not in self._materialized
-            and self._attempts.told((key, name), self._partition) == Told(result.description or "", stands)
-        ):
+        if spec is None or (key not in self._materialized and self._is_told_here(result)):
             return
         record = self._record(key)
         self._context.log_event(
@@ -109,6 +106,18 @@ class PartitionTeller:
                     timestamp=record.timestamp,
                 ),
             )
+        )
+
+    def _is_told_here(self, result: dg.AssetCheckResult) -> bool:
+        # Dagster expects the results of each run: those of an earlier one do not count.
+        if result.asset_key is None:
+            return False
+        told = self._attempts.told((result.asset_key, result.check_name), self._partition)
+        return (
+            told is not None
+            and told.dagster_run_id == self._context.run.run_id
+            and told.evaluation is not None
+            and (told.evaluation.passed, told.evaluation.description) == (result.passed, result.description)
         )
 
     def _inputs(self, key: dg.AssetKey) -> dict[str, str]:

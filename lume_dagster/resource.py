@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
-from lume_dagster.client import ClientSettings, LumeClient, LumeRun
+from lume_dagster.client import ClientSettings, LumeRun
 from lume_dagster.connect import LumeConnection
+
+if TYPE_CHECKING:
+    from lume_dagster.client import LumeClient
 
 _ClientDefaults = ClientSettings()
 

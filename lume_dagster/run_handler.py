@@ -1,49 +1,70 @@
 """Drives one Lume run for one batch: create or re-attach, wait, cancel on a user's termination.
 
-How a batch finds or gets its run is written once, as a generator that asks for what is to be done: a step of one
+How a batch comes to its ended run is written once, as a generator that asks for what is to be done: a step of one
 batch does it with a blocking client, a step of many with an asynchronous one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
 from lume_dagster.client import (
     AlreadySucceededError,
-    AsyncLumeClient,
-    LumeClient,
+    ApiError,
+    ClientSettings,
     LumeError,
     LumeRun,
+    LumeUnavailableError,
     NotFoundError,
+    RunTimeoutError,
 )
 from lume_dagster.resource import LumeResource
 
+if TYPE_CHECKING:
+    from lume_dagster.client import AsyncLumeClient, LumeClient
+
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63
+_CANCEL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Ask:
-    """Asks Lume something. Answered with the run, or with a `LumeError` thrown."""
+    """Asks Lume something. Answered with what it says, or with a `LumeError` thrown.
 
-    call: Callable[[LumeClient | AsyncLumeClient], LumeRun | Awaitable[LumeRun]]
+    Attributes:
+        call: Asks a client, blocking or asynchronous: their methods are the same.
+        is_for_run: Whether it may begin the run of the batch, and made again gives that run.
+    """
+
+    call: Callable[[LumeClient | AsyncLumeClient], Any]
+    is_for_run: bool = True
 
 
 @dataclass(frozen=True)
 class Remember:
-    """Asks to store the id of a run, so that a retry finds it."""
+    """Asks to store the id of the run, so that a retry finds it."""
 
     run: LumeRun
 
 
-# Ends in the run of a batch, which may be active or final.
-Attachment: TypeAlias = Generator[Ask | Remember, LumeRun, LumeRun]
+@dataclass(frozen=True)
+class Wait:
+    """Asks to wait for the run. Answered with the ended run, or with a `LumeError` thrown."""
+
+    run: LumeRun
+
+
+Wish: TypeAlias = Ask | Remember | Wait
+# Comes to the ended run of a batch; or, on the way there, to a run or None.
+Drive: TypeAlias = Generator[Wish, Any, LumeRun]
+_Search: TypeAlias = Generator[Wish, Any, LumeRun | None]
 
 
 class LumeRunHandler:
@@ -78,6 +99,8 @@ class LumeRunHandler:
         self._source_path = source_path
         self._asset_key = asset_key
         self._partition = context.partition_key if partition is None else partition
+        # The run that is to be cancelled on a termination: how to get it, once a request for it may be under way.
+        self._current: Callable[[LumeClient], LumeRun] | None = None
 
     def complete(self, *, force_rerun: bool) -> LumeRun:
         """Brings the batch to the end of its run.
@@ -91,29 +114,23 @@ class LumeRunHandler:
 
         Raises:
             LumeError: Lume refused the request or could not be reached, or the wait was too long.
+            dagster.Failure: A user has terminated the Dagster run; its retry policy asks for another attempt.
         """
         self._context.log.info(f"using {self._lume.connection}")
-        run = self._perform(self.attach(force_rerun=force_rerun))
-        if run.is_final:
-            return run
-        with self._cancelled_on_termination(run):
-            return self._lume.client.wait(
-                run, timeout=self._lume.wait_timeout_seconds, on_status=self._log_status
-            )
+        refuse_if_terminated(self._context)
+        with self._cancelled_on_termination():
+            return self._perform(self.drive(force_rerun=force_rerun))
 
-    def attach(self, *, force_rerun: bool) -> Attachment:
-        """Finds the run of the batch that an earlier attempt left, or creates one.
-
-        Args:
-            force_rerun: As for `complete`.
-
-        Returns:
-            The run, active or final.
-
-        Raises:
-            LumeError: As for `complete`.
-        """
-        return (yield from self._find()) or (yield from self._create(force_rerun=force_rerun))
+    def drive(self, *, force_rerun: bool) -> Drive:
+        """The way of the batch to its ended run, as `complete` goes it."""
+        found = yield from self._find()
+        is_first = self._earlier_run_id() is None
+        run = yield from self._wait(found or (yield from self._create(force_rerun, is_first=is_first)))
+        if run.crashed and (found is not None or self._is_of_another(run)):
+            self._log(f"{run.label} crashed; this attempt did not begin it, and begins another")
+            created = yield from self._create(force_rerun, is_first=self._is_of_another(run))
+            run = yield from self._wait(created)
+        return run
 
     def remember(self, run: LumeRun) -> None:
         """Stores the id of the run with the Dagster run, as an observation."""
@@ -125,23 +142,33 @@ class LumeRunHandler:
             )
         )
 
-    def _perform(self, attachment: Attachment) -> LumeRun:
+    def _perform(self, drive: Drive) -> LumeRun:
         try:
-            wish = next(attachment)
+            wish = next(drive)
             while True:
-                if isinstance(wish, Remember):
-                    self._remember(wish.run)
-                    wish = attachment.send(wish.run)
-                    continue
                 try:
-                    answer = wish.call(self._lume.client)
+                    answer = self._perform_one(wish)
                 except LumeError as error:
-                    wish = attachment.throw(error)
+                    self._current = None
+                    wish = drive.throw(error)
                 else:
-                    wish = attachment.send(cast(LumeRun, answer))
+                    wish = drive.send(answer)
         except StopIteration as end:
             run: LumeRun = end.value
             return run
+
+    def _perform_one(self, wish: Wish) -> Any:
+        if isinstance(wish, Remember):
+            return self._remember(wish.run)
+        if isinstance(wish, Ask):
+            if wish.is_for_run:
+                self._current = wish.call
+            return wish.call(self._lume.client)
+        run = wish.run
+        self._current = lambda _: run
+        return self._lume.client.wait(
+            run, timeout=self._lume.wait_timeout_seconds, on_status=self._log_status
+        )
 
     @property
     def _tag(self) -> str:
@@ -150,44 +177,66 @@ class LumeRunHandler:
             return name
         return _TAG_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:16]
 
-    def _find(self) -> Generator[Ask | Remember, LumeRun, LumeRun | None]:
+    def _find(self) -> _Search:
         """The run of an earlier attempt, if it is one to go on with."""
+        for find in (self._remembered, self._unremembered):
+            run = yield from find()
+            if run is not None and not run.failed and run.source_path == self._source_path:
+                self._log(f"going on with {run.label}, {run.status}, of an earlier attempt")
+                return run
+        return None
+
+    def _remembered(self) -> _Search:
+        """The run whose id an earlier attempt has stored."""
         earlier = self._earlier_run_id()
         if earlier is None:
             return None
         try:
-            run = yield Ask(lambda lume: lume.run_status(earlier))
+            run: LumeRun = yield Ask(lambda client: client.run_status(earlier))
         except NotFoundError:
             self._log(f"Lume does not know run {earlier} of an earlier attempt any more")
             return None
-        if run.failed or run.source_path != self._source_path:
-            return None
-        self._log(f"going on with {run.label}, {run.status}, of an earlier attempt")
         return run
 
-    def _create(self, *, force_rerun: bool) -> Attachment:
-        earlier = self._earlier_run_id()
-        force = force_rerun and earlier is None
+    def _unremembered(self) -> _Search:
+        """The run that an earlier attempt has begun before it died, without having stored its id."""
+        if not (self._context.retry_number or self._context.run.parent_run_id):
+            return None
+        keys = {self._idempotency_key(force=force) for force in (True, False)}
         try:
-            run = yield Ask(
-                lambda lume: lume.run(
+            page = yield Ask(
+                lambda client: client.runs(self._flow_version, self._source_path), is_for_run=False
+            )
+        except LumeUnavailableError:
+            raise
+        except ApiError:  # this Lume lists no runs
+            return None
+        run: LumeRun | None = next((run for run in page.items if run.idempotency_key in keys), None)
+        if run is not None:
+            yield Remember(run)
+        return run
+
+    def _create(self, force_rerun: bool, *, is_first: bool) -> Drive:
+        """Begins a run, or finds the one there is; forced only if it is the first of this step and its retries."""
+        force = force_rerun and is_first
+        key = self._idempotency_key(force=force)
+        try:
+            run: LumeRun = yield Ask(
+                lambda client: client.run(
                     self._flow_version,
                     self._source_path,
                     run_metadata=self._run_metadata(),
                     force_rerun=force,
-                    idempotency_key=self._idempotency_key(earlier, force=force),
+                    idempotency_key=key,
                 )
             )
         except AlreadySucceededError as error:
             return (yield from self._existing(error, forced_before=force_rerun and not force))
         yield Remember(run)
-        if run.failed and earlier is None:
-            # An earlier attempt made it, and died before it could remember it.
-            return (yield from self._create(force_rerun=force_rerun))
         self._log(f"{run.label} is {run.status}{', forced' if force else ''}")
         return run
 
-    def _existing(self, error: AlreadySucceededError, *, forced_before: bool) -> Attachment:
+    def _existing(self, error: AlreadySucceededError, *, forced_before: bool) -> Drive:
         if (existing := error.run_id) is None:
             raise error
         if forced_before:
@@ -200,9 +249,22 @@ class LumeRunHandler:
                 f"{error} (on_existing is 'fail'; set it to 'reuse' to take that run's results, or launch with "
                 "force_rerun: true)"
             ) from error
-        run = yield Ask(lambda lume: lume.run_status(existing))
+        run: LumeRun = yield Ask(lambda client: client.run_status(existing), is_for_run=False)
         self._log(f"{run.label} has mapped this batch before ({run.status}); its results are taken")
         return run
+
+    def _wait(self, run: LumeRun) -> Drive:
+        if run.is_final:
+            return run
+        try:
+            ended: LumeRun = yield Wait(run)
+        except (LumeUnavailableError, RunTimeoutError):
+            self._log(
+                f"the wait for {run.label} is given up, and the run goes on in Lume. A retry or re-execution of this "
+                "step finds it again, and so does another launch of the partition"
+            )
+            raise
+        return ended
 
     def _earlier_run_id(self) -> str | None:
         # The stored run has what an earlier attempt of this step wrote; the context's is as it was at the start.
@@ -225,9 +287,14 @@ class LumeRunHandler:
             "dagster_partition": self._partition,
         }
 
-    def _idempotency_key(self, earlier: str | None, *, force: bool) -> str:
-        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier or ""]
+    def _idempotency_key(self, *, force: bool) -> str:
+        earlier = self._earlier_run_id() or ""
+        parts = [self._root_run_id, self._flow_version, self._source_path, str(force), earlier]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _is_of_another(self, run: LumeRun) -> bool:
+        """Whether a run was begun by neither this Dagster run nor one that it re-executes."""
+        return bool(run.run_metadata.get("dagster_run_id", self._root_run_id) != self._root_run_id)
 
     def _log(self, message: str) -> None:
         self._context.log.info(message)
@@ -236,19 +303,40 @@ class LumeRunHandler:
         self._context.log.info(f"Lume run {run.id} is {run.status}")
 
     @contextmanager
-    def _cancelled_on_termination(self, run: LumeRun) -> Iterator[None]:
+    def _cancelled_on_termination(self) -> Iterator[None]:
         try:
             yield
         except dg.DagsterExecutionInterruptedError:
-            if self._lume.on_interrupt == "cancel" and is_being_terminated(self._context):
-                cancelled = self._lume.client.cancel(run)
-                self._context.log.info(f"terminated: {cancelled.label} is {cancelled.status}")
-            else:
-                self._context.log.info(f"interrupted: {run.label} goes on, and a retry will find it again")
+            if self._current is not None:
+                self._leave_or_cancel(self._current)
             raise
+
+    def _leave_or_cancel(self, current: Callable[[LumeClient], LumeRun]) -> None:
+        if self._lume.on_interrupt == "leave" or not is_being_terminated(self._context):
+            self._context.log.info("interrupted: the Lume run goes on, and a retry will find it again")
+            return
+        settings = ClientSettings(request_timeout=_CANCEL_SECONDS, outage_budget_seconds=_CANCEL_SECONDS)
+        try:
+            with self._lume.connection.model_copy(update={"settings": settings}).open() as client:
+                # A create that was interrupted may have been heard or not: made again it gives the run in either
+                # case, and none can begin after it.
+                run = client.cancel(current(client), timeout=_CANCEL_SECONDS)
+            self._context.log.info(f"terminated: {run.label} is {run.status}")
+        except LumeError as error:
+            self._context.log.warning(f"terminated, but the Lume run is not cancelled and may go on: {error}")
 
 
 def is_being_terminated(context: dg.AssetExecutionContext) -> bool:
     """Whether it is a user who ends the Dagster run of a step, and not the machine."""
     stored = context.instance.get_run_by_id(context.run.run_id)
     return stored is not None and stored.status is dg.DagsterRunStatus.CANCELING
+
+
+def refuse_if_terminated(context: dg.AssetExecutionContext) -> None:
+    """Keeps a step from beginning after a user has terminated its Dagster run.
+
+    Raises:
+        dagster.Failure: A user has; the step's retry policy asks for another attempt.
+    """
+    if is_being_terminated(context):
+        raise dg.Failure("the Dagster run is being terminated", allow_retries=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from lume_dagster.attempts import untold
 from lume_dagster.batch_events import BatchEvents, Event, failure_of
 from lume_dagster.checks import STATUS_CHECK
 from lume_dagster.client import LumeError, LumeRun
@@ -95,14 +96,14 @@ def write_step(steps: FlowSteps) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.multi_run(1),
         pool=steps.pool,
     )
-    def write(context: dg.AssetExecutionContext, config: LumeRunConfig) -> Iterator[Event]:
+    def write(context: dg.AssetExecutionContext, config: LumeRunConfig) -> Iterator[Event | dg.Output[None]]:
         lume = steps.lume(context)
         try:
             run = _run(context, config, steps, lume)
             events = steps.events(lume)
         except LumeError as error:
             raise failure_of(error, steps.props.flow_version) from error
-        yield from _selected(context, events.written(run))
+        yield from untold(context, _selected(context, events.written(run)))
 
     return write
 
@@ -146,7 +147,8 @@ def _batch(context: dg.AssetExecutionContext) -> str:
             "dagster/partition, or materialize the mapped output of a batch again, which judges the same Lume run",
             allow_retries=False,
         )
-    return context.partition_key
+    partition: str = context.partition_key
+    return partition
 
 
 def _selected(context: dg.AssetExecutionContext, events: Iterator[Event]) -> Iterator[Event]:
@@ -171,7 +173,9 @@ def audit_step(steps: FlowSteps) -> dg.AssetsDefinition:
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
     )
-    def audit(context: dg.AssetExecutionContext, config: LumeAuditConfig) -> Iterator[Event]:
+    def audit(
+        context: dg.AssetExecutionContext, config: LumeAuditConfig
+    ) -> Iterator[Event | dg.Output[None]]:
         lume = steps.lume(context)
         admitted = admission(config)
         partition = _batch(context)
@@ -188,7 +192,8 @@ def audit_step(steps: FlowSteps) -> dg.AssetsDefinition:
             }
         except LumeError as error:
             raise failure_of(error, steps.props.flow_version) from error
-        yield from events.audited(run, verdicts, publishes=publishes, shown=shown, admitted=admitted)
+        told = events.audited(run, verdicts, publishes=publishes, shown=shown, admitted=admitted)
+        yield from untold(context, told)
 
     return audit
 

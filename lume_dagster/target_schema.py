@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pyarrow as pa
 
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "boolean": pa.bool_(),
-}
-_ARROW_FORMATS = {
-    "date": pa.date32(),
-    "date-time": pa.timestamp("us", tz="UTC"),
-    "date-time-local": pa.timestamp("us"),
-    "time-local": pa.time64("us"),
-}
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _SHOWN_CONSTRAINTS = (
     "const",
     "pattern",
@@ -59,9 +50,8 @@ class TargetField:
     def arrow_type(self) -> pa.DataType | None:
         """The type of its column; None where this version does not know."""
         stated = self.schema.get("format")
-        if self.json_type == "string" and stated in _ARROW_FORMATS:
-            return _ARROW_FORMATS[stated]
-        return _ARROW_TYPES.get(self.json_type)
+        types = _arrow_types()
+        return types.get((self.json_type, stated), types.get((self.json_type, None)))
 
     def column(self) -> dg.TableColumn:
         """Its column, with the description and the constraints."""
@@ -79,6 +69,23 @@ class TargetField:
                 nullable=not self.required, unique=bool(self.schema.get("isPrimaryKey")), other=other
             ),
         )
+
+
+@cache
+def _arrow_types() -> Mapping[tuple[str, str | None], pa.DataType]:
+    """The column types by JSON type and format."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and not needed to declare assets
+
+    return {
+        ("string", None): pa.string(),
+        ("string", "date"): pa.date32(),
+        ("string", "date-time"): pa.timestamp("us", tz="UTC"),
+        ("string", "date-time-local"): pa.timestamp("us"),
+        ("string", "time-local"): pa.time64("us"),
+        ("integer", None): pa.int64(),
+        ("number", None): pa.float64(),
+        ("boolean", None): pa.bool_(),
+    }
 
 
 def target_fields(target_schema: Mapping[str, Any]) -> list[TargetField]:

@@ -29,7 +29,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _FINAL = ("SUCCEEDED", "PARTIAL_FAILED", "INCOMPLETE", "FAILED", "CRASHED")
-_HELD_STEP_SECONDS = 0.02
+_HELD_STEP_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class RunScript:
 
     Attributes:
         stages: Its statuses; a string stands for a stage of one request.
-        metadata: Members of the metadata once the run is final.
+        metadata: Members of the metadata once the run is final. The numbers of rows need not be told: they are those
+            of the records below.
         mapped: Its mapped records.
         rejects: Its rejects, as they are in answers.
     """
@@ -62,6 +63,33 @@ class RunScript:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     mapped: Sequence[Mapping[str, Any]] = ()
     rejects: Sequence[Mapping[str, Any]] = ()
+
+
+class Hold:
+    """Requests that a :class:`ScriptedLume` keeps waiting: what happens meanwhile happens in the middle of one."""
+
+    def __init__(self, *, processed: bool) -> None:
+        self.processed = processed
+        self._arrived = threading.Event()
+        self._released = threading.Event()
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Wait until a request is being held.
+
+        Raises:
+            TimeoutError: None came within ``timeout`` seconds.
+        """
+        if not self._arrived.wait(timeout):
+            raise TimeoutError(f"no request to hold came within {timeout:g} s")
+
+    def release(self) -> None:
+        """Let the request go on, and any that comes later."""
+        self._released.set()
+
+    def keep(self) -> None:
+        """Keep the calling request waiting until it is released."""
+        self._arrived.set()
+        self._released.wait()
 
 
 @dataclass(frozen=True)
@@ -75,6 +103,7 @@ class Fault:
         processed: Whether the request takes effect all the same.
         sent: How much of the answer is sent: ``all``, ``half`` or ``nothing``.
         delay: Seconds before the answer.
+        hold: Keeps the request waiting: before it takes effect, or if that is ``processed``, after it.
     """
 
     code: int | None = None
@@ -83,6 +112,7 @@ class Fault:
     processed: bool = True
     sent: str = "all"
     delay: float = 0.0
+    hold: Hold | None = None
 
     @classmethod
     def status(cls, code: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Fault:
@@ -155,6 +185,10 @@ def _problem(code: int, kind: str, title: str, **members: object) -> _Answer:
     return _answer(code, body, content_type="application/problem+json")
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # hundreds of clients may connect at once
+
+
 class ScriptedLume:
     """A Lume over HTTP whose runs follow a script. Use it as a context manager.
 
@@ -164,7 +198,7 @@ class ScriptedLume:
             answered at once all the same.
         idempotency_keys: Whether the ``Idempotency-Key`` of a create is heeded.
         api_key: The only key that is accepted; None accepts all requests.
-        flows: Flow versions, as ``GET /v1/flows/{name}/versions/{v}`` answers them.
+        flows: Flow versions: for each, the arguments of :meth:`add_flow`.
         monotonic: Clock of stages that are told in seconds.
         sleep: Pauses while a request is held or an answer delayed.
 
@@ -190,7 +224,7 @@ class ScriptedLume:
         self._long_poll = long_poll
         self._heeds_keys = idempotency_keys
         self._api_key = api_key
-        self._flows = {(flow["name"], flow["version"]): dict(flow) for flow in flows}
+        self._flows: dict[tuple[str, str], dict[str, Any]] = {}
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = threading.RLock()
@@ -198,14 +232,18 @@ class ScriptedLume:
         self._run_of_key: dict[str, tuple[str, Any]] = {}
         self._next_scripts: list[RunScript] = []
         self._faults: list[tuple[Fault, str | None, str]] = []
+        self._holds: list[Hold] = []
+        for flow in flows:
+            self.add_flow(**flow)
 
     def __enter__(self) -> ScriptedLume:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release()
         self._server.shutdown()
         self._server.server_close()
 
@@ -213,6 +251,42 @@ class ScriptedLume:
     def run_ids(self) -> list[str]:
         """Ids of all runs, oldest first."""
         return list(self._runs)
+
+    def add_flow(
+        self, flow_version: str, target_schema: Mapping[str, Any] | None = None, **members: Any
+    ) -> None:
+        """Add a flow version, as ``GET /v1/flows/{name}/versions/{v}`` answers it.
+
+        Args:
+            flow_version: ``name:vN``.
+            target_schema: JSON Schema of a mapped record.
+            members: Other members of the answer.
+        """
+        name, _, version = flow_version.partition(":")
+        self._flows[name, version] = {
+            "flow_version": flow_version,
+            "target_schema": dict(target_schema or {}),
+            **members,
+            "name": name,
+            "version": version,
+        }
+
+    def status(self, run_id: str) -> str:
+        """How a run is at the moment. Does not count as a request."""
+        return self._advance(self._runs[run_id])
+
+    def finish(self, run_id: str, script: RunScript | None = None) -> None:
+        """End a run at once, as the last stage of its script says, or of another one."""
+        run = self._runs[run_id]
+        with self._lock:
+            run.script = script or run.script
+            last = run.script.stages[-1]
+            run.stages = [Stage(last) if isinstance(last, str) else last]
+
+    def release(self) -> None:
+        """Let all requests go on that are being held."""
+        for hold in self._holds:
+            hold.release()
 
     def next_run(self, script: RunScript) -> None:
         """Tell what becomes of the next run that is created; may be called for several in advance."""
@@ -248,6 +322,19 @@ class ScriptedLume:
         """
         self._faults += [(fault, method, path)] * times
 
+    def hold(self, method: str | None = None, path: str = "", *, processed: bool = False) -> Hold:
+        """Keep the next request of a kind waiting, until it is released or the server is stopped.
+
+        Args:
+            method: Only a request of this method.
+            path: Only a request whose path contains this.
+            processed: Whether it takes effect before it is held, or only once it is released.
+        """
+        hold = Hold(processed=processed)
+        self._holds.append(hold)
+        self.inject(Fault(hold=hold), method=method, path=path)
+        return hold
+
     def asked(self, method: str | None = None, path: str = "") -> list[RecordedRequest]:
         """The requests of a method whose path contains ``path``."""
         return [r for r in self.requests if method in (None, r.method) and path in r.path]
@@ -259,7 +346,11 @@ class ScriptedLume:
             fault = self._take_fault(request)
         if fault.delay:
             self._sleep(fault.delay)
+        if fault.hold and not fault.hold.processed:
+            fault.hold.keep()
         true = self._route(request) if fault.processed else _Answer(500, b"")
+        if fault.hold and fault.hold.processed:
+            fault.hold.keep()
         if fault.code is not None:
             true = _Answer(fault.code, fault.body, {"content-type": "application/json"})
         return replace(true, headers={**true.headers, **fault.headers}), fault
@@ -309,19 +400,22 @@ class ScriptedLume:
             run_id, first_order = self._run_of_key[key]
             if order != first_order:
                 return _problem(422, "idempotency-key-reused", "The key came with another request before")
-            return _answer(200, self._view(self._runs[run_id]))
+            return self._created_answer(200, self._runs[run_id], key)
         for earlier in reversed(self._runs.values()):
             if any(earlier.order[n] != order[n] for n in ("flow_version", "source_path")):
                 continue
             status = self._advance(earlier)
             if status not in _FINAL:
-                return _answer(200, self._view(earlier))
+                return self._created_answer(200, earlier, key)
             if status in ("SUCCEEDED", "PARTIAL_FAILED", "INCOMPLETE") and not order.get("force_rerun"):
                 return _problem(409, "already-succeeded", "The batch was processed", run_id=earlier.id)
         run = self._create(order, self._next_scripts.pop(0) if self._next_scripts else None)
         if key:
             self._run_of_key[key] = (run.id, order)
-        return _answer(201, self._view(run))
+        return self._created_answer(201, run, key)
+
+    def _created_answer(self, code: int, run: _Run, key: str | None) -> _Answer:
+        return _answer(code, self._view(run), **({"idempotency_key": key} if key else {}))
 
     def _create(self, order: Mapping[str, Any], script: RunScript | None, run_id: str | None = None) -> _Run:
         script = script or self._script
@@ -356,7 +450,9 @@ class ScriptedLume:
         while status not in _FINAL and run.stages[0].seconds is not None and self._monotonic() < end:
             if query.get("until") != "final" and status != first:
                 break
-            self._sleep(min(_HELD_STEP_SECONDS, max(0.0, end - self._monotonic())))
+            # In steps, as a cancel may come in between.
+            left = min(end, run.entered + run.stages[0].seconds) - self._monotonic()
+            self._sleep(min(_HELD_STEP_SECONDS, max(0.0, left)))
             status = self._advance(run)
         applied = {"preference_applied": f"wait={hold:g}"} if hold else {}
         return _answer(200, self._view(run), **applied)
@@ -372,7 +468,7 @@ class ScriptedLume:
                 "forced": bool(run.order.get("force_rerun")),
             },
             "run_metadata": run.order.get("run_metadata", {}),
-            **(run.script.metadata if status in _FINAL else {}),
+            **(_figures(run.script, status) if status in _FINAL else {}),
         }
         return {"id": run.id, "status": status, **batch, "metadata": metadata}
 
@@ -388,6 +484,13 @@ class ScriptedLume:
                 run.stages = [Stage("FAILED")]
                 run.script = replace(run.script, metadata={"error_message": "cancelled by the caller"})
             return self._view(run)
+
+
+def _figures(script: RunScript, status: str) -> dict[str, Any]:
+    if status in ("FAILED", "CRASHED"):
+        return dict(script.metadata)
+    mapped, rejected = len(script.mapped), len(script.rejects)
+    return {"rows": {"source": mapped + rejected, "mapped": mapped, "rejected": rejected}, **script.metadata}
 
 
 def _page(items: Sequence[Any], query: Mapping[str, str]) -> _Answer:

@@ -7,13 +7,17 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
-import pyarrow as pa
 
-from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
-from lume_dagster.outputs import read_output
+from lume_dagster.client import FlowVersionInfo, LumeRun
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lume_dagster.client import LumeClient
 
 Level = Literal["error", "warn", "off"]
 
@@ -42,7 +46,7 @@ class Batch:
         Raises:
             LumeError: They cannot be read.
         """
-        return read_output(self.client, self.run, "mapped")
+        return _outputs().read_output(self.client, self.run, "mapped")
 
     def rejects(self) -> pa.Table:
         """The records that the run rejected, with their reasons.
@@ -50,7 +54,7 @@ class Batch:
         Raises:
             LumeError: They cannot be read.
         """
-        return read_output(self.client, self.run, "rejects")
+        return _outputs().read_output(self.client, self.run, "rejects")
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,12 @@ class LumeCheck:
                 blocking=self.can_stop,
                 partitions_def=partitions_def,
             )
+
+
+def _outputs() -> ModuleType:
+    from lume_dagster import outputs  # noqa: PLC0415 - pyarrow is slow to import, and not needed to declare checks
+
+    return outputs
 
 
 def lume_check(

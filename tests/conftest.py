@@ -11,6 +11,8 @@ import pytest
 from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
 
+pytest_plugins = ["lume_dagster.pytest_plugin"]
+
 PROJECT = Path(__file__).parent.parent
 
 PEOPLE_FLOW = """\

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,22 @@ def test_every_operation_and_source_option_is_documented() -> None:
     assert set(options) <= documented
 
 
+def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
+    for block in blocks((PROJECT / "docs" / "testing.md").read_text(), "python"):
+        name, _, code = block.removeprefix("# ").partition("\n")
+        (tmp_path / name).write_text(code)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "5 passed" in ended.stdout
+
+
 def test_links_lead_somewhere() -> None:
     for page in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
@@ -164,3 +183,18 @@ def test_the_checks_of_the_checks_page_are_made(embedded: Path) -> None:
     assert {"field_id", "field_name", "field_email"} <= made["strict"]
     assert {"field_id"} == {name for name in made["only_ids"] if name.startswith("field_")}
     assert {"countries", "quick"} <= made["mine"]
+
+
+def test_the_python_of_the_backfills_page_makes_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LUME_BASE_URL", raising=False)
+    (block,) = blocks((PROJECT / "docs" / "backfills.md").read_text(), "python")
+    names: dict[str, object] = {"__name__": "backfills"}
+    exec(block, names)
+    definitions = names["defs"]
+    assert isinstance(definitions, dg.Definitions)
+    (step,) = {node.name for node in definitions.resolve_implicit_global_asset_job_def().nodes}
+    assert step == "flights__v1__batches"
+    assert all(
+        str(spec.key.path[0]) == "flights" and spec.partitions_def is not None
+        for spec in definitions.resolve_all_asset_specs()
+    )

@@ -61,7 +61,10 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
         ("import lume_dagster.client", ["dagster", "duckdb", "sqlalchemy"]),
         ("import lume_dagster.cli", ["dagster", "duckdb", "sqlalchemy"]),
         ("import lume_dagster.engine", ["dagster", "httpx", "sqlalchemy"]),
-        ("from lume_dagster import build_lume_assets, LumeResource", ["duckdb", "starlette.applications"]),
+        (
+            "from lume_dagster import build_lume_assets, LumeResource",
+            ["duckdb", "httpx", "pyarrow", "starlette"],
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_imported(statement: str, unwanted: list[str]) -> None:

@@ -1,12 +1,15 @@
 """A client of Lume: it creates runs, waits for them and reads what they made.
 
 It talks to any Lume over HTTP, hosted or embedded, and knows neither Dagster nor the embedded service.
-:class:`LumeClient` blocks, :class:`AsyncLumeClient` does not; they have the same methods.
+:class:`LumeClient` blocks, :class:`AsyncLumeClient` does not; they have the same methods. They are imported when they
+are first used: httpx takes its time, and who only declares assets does not need it.
 """
 
 from __future__ import annotations
 
-from lume_dagster.client.client import AsyncLumeClient, LumeClient
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lume_dagster.client.errors import (
     AlreadySucceededError,
     ApiError,
@@ -38,6 +41,9 @@ from lume_dagster.client.models import (
     ValidationSummary,
 )
 from lume_dagster.client.settings import ClientSettings, Timekeeper
+
+if TYPE_CHECKING:
+    from lume_dagster.client.client import AsyncLumeClient, LumeClient
 
 __all__ = [
     "AlreadySucceededError",
@@ -71,3 +77,9 @@ __all__ = [
     "Timekeeper",
     "ValidationSummary",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("AsyncLumeClient", "LumeClient"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.client"), name)

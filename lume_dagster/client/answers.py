@@ -98,6 +98,20 @@ def read_answer(
     )
 
 
+def is_foreign(reply: HttpReply) -> bool:
+    """Whether an answer is not Lume's own, but that of something on the way to it: a page, a redirect.
+
+    A Lume that was spoken to before is still there behind it, so that trying again makes sense. An answer about
+    the key is never foreign.
+    """
+    if 200 <= reply.status_code < 300 or reply.status_code == 404:
+        try:
+            _read_json(reply)
+        except (ValueError, RecursionError):
+            return True
+    return 300 <= reply.status_code < 400
+
+
 def error_of(reply: HttpReply, request: HttpRequest, redact: Redactor) -> ApiError:
     """The error that an answer outside 2xx stands for."""
     if 300 <= reply.status_code < 400:

@@ -100,7 +100,9 @@ class LumeClient:
             source_path: What names the batch.
             run_metadata: Attached to the run; anything that JSON can hold.
             force_rerun: Process the batch again although it already succeeded.
-            idempotency_key: Calls with the same key get the same run. None makes a new key for this call.
+            idempotency_key: Calls with the same key get the same run, also of a Lume that does not heed the
+                header: the key goes along in ``run_metadata``, and the run is looked for by it before another
+                is asked for. None makes a new key for this call.
 
         Raises:
             AlreadySucceededError: The batch was processed before and ``force_rerun`` is not set.
@@ -213,14 +215,19 @@ class LumeClient:
         """
         return self._driver.iterate(self._operations.iter_results(run, kind, size))
 
-    def cancel(self, run: LumeRun | str) -> LumeRun:
+    def cancel(self, run: LumeRun | str, timeout: float | None = None) -> LumeRun:
         """Ask Lume to end a run. A run that is final already is returned as it is.
+
+        Args:
+            run: The run, or its id.
+            timeout: Seconds to wait until the run is final. None returns as soon as Lume has taken the request.
 
         Raises:
             NotFoundError: Lume does not know the run.
+            RunTimeoutError: The run is still active after ``timeout``.
             ApiError: There was no usable answer.
         """
-        return self._driver.run(self._operations.cancel(run))
+        return self._driver.run(self._operations.cancel(run, timeout))
 
     def flows(self) -> tuple[FlowInfo, ...]:
         """List the flows.
@@ -375,9 +382,9 @@ class AsyncLumeClient:
         """Iterate over all records that a run mapped or rejected, getting pages as they are needed."""
         return self._driver.iterate(self._operations.iter_results(run, kind, size))
 
-    async def cancel(self, run: LumeRun | str) -> LumeRun:
+    async def cancel(self, run: LumeRun | str, timeout: float | None = None) -> LumeRun:
         """Ask Lume to end a run."""
-        return await self._driver.run(self._operations.cancel(run))
+        return await self._driver.run(self._operations.cancel(run, timeout))
 
     async def flows(self) -> tuple[FlowInfo, ...]:
         """List the flows."""

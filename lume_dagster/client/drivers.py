@@ -21,8 +21,9 @@ from lume_dagster.client.settings import ClientSettings
 
 T = TypeVar("T")
 
-# Each wait holds a connection: with a limit, many waits would keep a create or a cancel waiting.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+# Each wait holds a connection: with a limit, many waits would keep a create or a cancel waiting, and of many that
+# end together most would have to connect anew.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 def standing_headers(api_key: str | None) -> dict[str, str]:

@@ -222,6 +222,10 @@ class SourceSummary(Record):
     format: str | None = None
 
 
+# What a create carries along in `run_metadata`, so that its run is known again also by a Lume that does not heed
+# the header.
+KEY_MEMBER = "lume_dagster/idempotency_key"
+
 _ROWS = TypeAdapter(RowCounts)
 _VALIDATION = TypeAdapter(ValidationSummary)
 _LOCATIONS = TypeAdapter(TargetLocations)
@@ -371,7 +375,14 @@ class LumeRun(Record):
     @property
     def run_metadata(self) -> dict[str, Any]:
         """What the caller attached to the run."""
-        return self._told(_MEMBERS, "run_metadata") or {}
+        told = self._told(_MEMBERS, "run_metadata") or {}
+        return {name: value for name, value in told.items() if name != KEY_MEMBER}
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key of the request that created the run, where it was this client that made the request."""
+        key = (self._told(_MEMBERS, "run_metadata") or {}).get(KEY_MEMBER)
+        return key if isinstance(key, str) else None
 
     @property
     def created_at(self) -> datetime | None:

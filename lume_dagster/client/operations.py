@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from lume_dagster.client.addresses import path_of, with_query
-from lume_dagster.client.answers import Redactor, read_answer
-from lume_dagster.client.effects import Emit, HttpReply, HttpRequest, Operation, Stream
+from lume_dagster.client.answers import Redactor, is_foreign, read_answer
+from lume_dagster.client.effects import Emit, HttpReply, HttpRequest, Operation, Stream, TransportFailure
 from lume_dagster.client.errors import ApiError
 from lume_dagster.client.models import (
+    KEY_MEMBER,
     FlowInfo,
     FlowVersionInfo,
     Health,
@@ -24,7 +25,7 @@ from lume_dagster.client.models import (
     RejectRecord,
     ResultKind,
 )
-from lume_dagster.client.retry import send
+from lume_dagster.client.retry import Outage, is_passing, send
 from lume_dagster.client.settings import ClientSettings
 from lume_dagster.client.waiting import Until, wait_until_final
 
@@ -54,6 +55,13 @@ def run_id_of(run: LumeRun | str) -> str:
     return run if isinstance(run, str) else run.id
 
 
+@dataclass
+class KeySupport:
+    """Whether this Lume has shown that it heeds `Idempotency-Key`: its answer to a create echoes the key."""
+
+    shown: bool = False
+
+
 @dataclass(frozen=True)
 class Operations:
     """Makes the operations of one Lume. The arguments are those of :class:`~lume_dagster.client.LumeClient`.
@@ -62,11 +70,13 @@ class Operations:
         base_url: Address of the Lume, without a slash at its end.
         settings: Limits and pauses.
         redact: Keeps the API key out of errors.
+        keys: What is known of this Lume's support of idempotency keys.
     """
 
     base_url: str
     settings: ClientSettings
     redact: Redactor
+    keys: KeySupport = field(default_factory=KeySupport)
 
     def run(
         self,
@@ -76,7 +86,11 @@ class Operations:
         force_rerun: bool,
         idempotency_key: str | None,
     ) -> Operation[LumeRun]:
-        """Create a run. Sent again only under one and the same idempotency key."""
+        """Create a run, once, however often the request has to be sent.
+
+        It is sent again only under one and the same idempotency key. Until this Lume has shown that it heeds such
+        keys, the run is looked for before each further try, and before the first one under a key of the caller's.
+        """
         key = idempotency_key or str(uuid.uuid4())
         if not (key.isascii() and key.isprintable() and key == key.strip()):
             raise ValueError("idempotency_key must be printable ASCII without blanks around it")
@@ -86,7 +100,7 @@ class Operations:
                     "flow_version": flow_version,
                     "source_path": source_path,
                     "force_rerun": force_rerun,
-                    "run_metadata": dict(run_metadata or {}),
+                    "run_metadata": {**(run_metadata or {}), KEY_MEMBER: key},
                 },
                 allow_nan=False,
             )
@@ -98,14 +112,63 @@ class Operations:
             headers={"idempotency-key": key, "content-type": "application/json"},
             body=body.encode(),
         )
-        return self._call(
-            request,
-            _RUN,
+        outage = Outage(
+            self.settings,
+            self.redact,
             advice=(
                 "Lume may have created the run all the same: "
                 f"the same call with idempotency_key={key!r} finds it instead of making another."
             ),
         )
+        return self._create(
+            request, key, flow_version, source_path, outage, again=idempotency_key is not None
+        )
+
+    def _create(
+        self,
+        request: HttpRequest,
+        key: str,
+        flow_version: str,
+        source_path: str,
+        outage: Outage,
+        *,
+        again: bool,
+    ) -> Operation[LumeRun]:
+        sent = False
+        while True:
+            if again and not self.keys.shown:
+                found = yield from self._created(key, flow_version, source_path, outage, is_sure=sent)
+                if found is not None:
+                    return found
+            answer: HttpReply | TransportFailure = yield request
+            if isinstance(answer, HttpReply) and not is_passing(answer):
+                self.keys.shown |= answer.headers.get("idempotency-key") == key
+                if not (200 <= answer.status_code < 300 and is_foreign(answer)):
+                    return read_answer(answer, request, _RUN, self.redact)
+                yield from outage.bear(request, answer, "an answer that is not Lume's")
+            else:
+                yield from outage.bear(request, answer)
+            again = sent = True
+
+    def _created(
+        self, key: str, flow_version: str, source_path: str, outage: Outage, *, is_sure: bool
+    ) -> Operation[LumeRun | None]:
+        """The run that a create of this key has made, or the active one that it would be answered with.
+
+        A Lume that refuses to be asked is not asked again, unless a create was sent before (`is_sure`): then nobody
+        can know whether there is a run, and the refusal is raised.
+        """
+        batch = {"flow_version": flow_version, "source_path": source_path}
+        request = self._request("GET", with_query("/v1/runs", {**batch, "page": 1, "size": 50}))
+        reply = yield from send(request, outage)
+        if not is_sure and (reply.status_code >= 300 or is_foreign(reply)):
+            return None
+        for run in read_answer(reply, request, _RUN_PAGE, self.redact).items:
+            if (run.flow_version, run.source_path) != (flow_version, source_path):
+                continue
+            if run.is_active or run.idempotency_key == key:
+                return run
+        return None
 
     def run_status(self, run: LumeRun | str) -> Operation[LumeRun]:
         """Ask how a run is."""
@@ -122,21 +185,31 @@ class Operations:
         """Wait until a run is final."""
         run_id = run_id_of(run)
         path = path_of("v1", "runs", run_id)
+        has_answered = not isinstance(run, str)
 
         def ask(*, hold: int, until: Until, time_left: float) -> Operation[tuple[LumeRun, bool]]:
+            nonlocal has_answered
             patience = min(self.settings.request_timeout, max(time_left - hold, _SHORTEST_TIMEOUT))
             request = self._request(
                 "GET",
                 with_query(path, {"wait": hold, "until": until} if hold else {}),
                 timeout=hold + patience,
             )
-            reply = yield from self._send(
-                request,
+            outage = Outage(
+                self.settings,
+                self.redact,
                 budget=min(self.settings.outage_budget_seconds, time_left),
                 advice=f"Run {run_id} goes on in Lume; waiting for that id again re-attaches to it.",
             )
+            while True:
+                reply = yield from send(request, outage)
+                if not (has_answered and is_foreign(reply)):
+                    break
+                yield from outage.bear(request, reply, "an answer that is not Lume's")
             held = "wait=" in reply.headers.get("preference-applied", "").replace(" ", "").lower()
-            return read_answer(reply, request, _RUN, self.redact, _is_run(run_id)), held
+            seen = read_answer(reply, request, _RUN, self.redact, _is_run(run_id))
+            has_answered = True
+            return seen, held
 
         return wait_until_final(
             ask, self.settings, timeout=timeout, poll_interval=poll_interval, on_status=on_status
@@ -188,11 +261,18 @@ class Operations:
 
         return _all_pages(fetch, whole=f"the {kind} records of run {run_id_of(run)}")
 
-    def cancel(self, run: LumeRun | str) -> Operation[LumeRun]:
+    def cancel(self, run: LumeRun | str, timeout: float | None) -> Operation[LumeRun]:
         """Ask Lume to end a run. Safe to send again: a final run stays as it is."""
         run_id = run_id_of(run)
+        started = self.settings.timekeeper.monotonic()
         request = self._request("POST", path_of("v1", "runs", run_id, "cancel"))
-        return self._call(request, _RUN, check=_is_run(run_id), advice=f"Run {run_id} may go on in Lume.")
+        budget = None if timeout is None else min(timeout, self.settings.outage_budget_seconds)
+        reply = yield from self._send(request, budget=budget, advice=f"Run {run_id} may go on in Lume.")
+        cancelled = read_answer(reply, request, _RUN, self.redact, _is_run(run_id))
+        if timeout is None or cancelled.is_final:
+            return cancelled
+        left = timeout - (self.settings.timekeeper.monotonic() - started)
+        return (yield from self.wait(cancelled, max(0.0, left), None, None))
 
     def flows(self) -> Operation[tuple[FlowInfo, ...]]:
         """List the flows."""
@@ -234,7 +314,7 @@ class Operations:
     def _send(
         self, request: HttpRequest, *, budget: float | None = None, advice: str = ""
     ) -> Operation[HttpReply]:
-        return send(request, self.settings, self.redact, budget=budget, advice=advice)
+        return send(request, Outage(self.settings, self.redact, budget=budget, advice=advice))
 
     def _call(
         self,

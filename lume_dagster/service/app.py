@@ -101,6 +101,8 @@ async def _create_run(service: LumeService, request: Request) -> Response:
     run, created = await run_in_threadpool(service.create_run, body, key)
     response = _json(run, 201 if created else 200)
     response.headers["location"] = f"/v1/runs/{run.id}"
+    if key is not None:
+        response.headers["idempotency-key"] = key  # says that it was heeded
     return response
 
 

@@ -79,3 +79,9 @@ class UnavailableError(ServiceError):
     """The store or the home cannot be used at the moment."""
 
     status, kind, title = 503, "unavailable", "Unavailable"
+
+
+class UnusableHomeError(UnavailableError):
+    """The store or the home cannot be used, and will not be until somebody mends it: asking again is no use."""
+
+    kind, title = "unusable-home", "Home cannot be used"

@@ -272,7 +272,7 @@ def _page(items: list[Any], total: int, page: int, size: int) -> Page[Any]:
 def _seconds_between(start: str | None, end: str | None) -> float | None:
     if start is None or end is None:
         return None
-    return (_parse(end) - _parse(start)).total_seconds()
+    return max(0.0, (_parse(end) - _parse(start)).total_seconds())  # clocks are set back now and then
 
 
 def _parse(time_text: str) -> datetime:

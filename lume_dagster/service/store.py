@@ -25,11 +25,14 @@ from lume_dagster.service.errors import (
     IdempotencyKeyReusedError,
     NotFoundError,
     UnavailableError,
+    UnusableHomeError,
 )
 from lume_dagster.service.status import ACTIVE, RunStatus, predecessors
 
 _SQLITE_BUSY_SECONDS = 30
 _CREATE_ATTEMPTS = 5
+# Unlike a lock or a full disk, these do not go by.
+_LASTING_SQLITE_FAULTS = ("readonly", "malformed", "not a database", "unable to open")
 
 _schema = sa.MetaData()
 
@@ -303,9 +306,10 @@ class RunStore:
         except IntegrityError:
             raise
         except DatabaseError as error:
-            raise UnavailableError(
-                f"the store {self._where} cannot be used: {error.orig}; "
-                "check that its folder is writable, its disk not full and the file not damaged"
+            lasts = any(fault in str(error.orig) for fault in _LASTING_SQLITE_FAULTS)
+            raise (UnusableHomeError if lasts else UnavailableError)(
+                f"the store {self._where} cannot be used: {error.orig}; check that its folder is writable, its disk "
+                "not full and the file not damaged. The files of the runs that have ended are not touched"
             ) from error
 
 
@@ -406,7 +410,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnavailableError(
+        raise UnusableHomeError(
             f"the home {folder} of the embedded Lume cannot be made: {error.strerror}; "
             "set LUME_HOME to a folder that this user may write"
         ) from error

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import httpx
@@ -113,30 +112,6 @@ def test_a_run_created_meanwhile_repeats_none(client: Any, lume: ScriptedLume) -
             lume.add_run(source_path="late")
         seen.append(run.id)
     assert seen == list(reversed(ids))
-
-
-def test_a_create_always_has_a_key_and_keeps_it(client: Any, lume: ScriptedLume) -> None:
-    lume.inject(Fault.lost_answer())
-    lume.inject(Fault.status(500))
-    lume.inject(Fault.half_body())
-    client.run("flights:v1", "day-1", {"who": "me"}, force_rerun=True)
-    keys = [request.headers["idempotency-key"] for request in lume.requests]
-    assert len(keys) == 4
-    assert str(uuid.UUID(keys[0])) == keys[0]
-    assert set(keys) == {keys[0]}
-    assert len(lume.run_ids) == 1
-    assert lume.requests[0].body == {
-        "flow_version": "flights:v1",
-        "source_path": "day-1",
-        "force_rerun": True,
-        "run_metadata": {"who": "me"},
-    }
-
-
-def test_a_callers_key_finds_the_same_run(client: Any, lume: ScriptedLume) -> None:
-    runs = [client.run("f:v1", "s", force_rerun=True, idempotency_key="backfill-7") for _ in range(2)]
-    assert runs[0].id == runs[1].id
-    assert client.run("f:v1", "s2", force_rerun=True).id != runs[0].id
 
 
 def test_an_answer_about_another_run_is_refused(client: Any, lume: ScriptedLume) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lume_dagster.client import ApiError, LumeUnavailableError
 from lume_dagster.client.answers import Redactor
 from lume_dagster.client.effects import HttpReply, HttpRequest, Sleep, TransportFailure
-from lume_dagster.client.retry import full_jitter, is_passing, parse_retry_after, send
+from lume_dagster.client.retry import Outage, full_jitter, is_passing, parse_retry_after, send
 
 NOW = datetime(2013, 1, 1, 12, tzinfo=timezone.utc)
 ASKED = HttpRequest("GET", "http://lume/v1/runs/run_1", 60.0)
@@ -24,7 +24,7 @@ GOOD = HttpReply(200, {}, b"{}")
 def drive(clock: Any, answers: Iterable[Any], took: float = 0.0, **options: Any) -> tuple[HttpReply, int]:
     """Perform `send` against these answers; return what it returns and how many requests it made."""
     settings = options.pop("settings", None) or clock.settings()
-    operation = send(ASKED, settings, Redactor("s3cret"), **options)
+    operation = send(ASKED, Outage(settings, Redactor("s3cret"), **options))
     coming = iter(answers)
     sent = 0
     answer: Any = None
@@ -98,6 +98,11 @@ def test_what_may_pass_is_tried_again(clock: Any, failure: Any) -> None:
     answer, sent = drive(clock, [failure, failure, failure, GOOD])
     assert (answer, sent) == (GOOD, 4)
     assert clock.sleeps == [0.25, 0.5, 1.0]
+
+
+def test_a_lume_that_says_that_it_needs_mending_is_not_asked_again(clock: Any) -> None:
+    body = b'{"type": "urn:lume:problem:unusable-home", "detail": "readonly"}'
+    assert drive(clock, [HttpReply(503, {"content-type": "application/problem+json"}, body)])[1] == 1
 
 
 def test_what_cannot_be_sent_is_not_tried_again(clock: Any) -> None:

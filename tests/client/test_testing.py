@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -110,3 +111,45 @@ def test_requests_are_recorded() -> None:
 def test_an_order_without_a_batch_is_refused() -> None:
     with ScriptedLume() as lume:
         assert httpx.post(f"{lume.url}/v1/runs", json={}).status_code == 422
+
+
+@pytest.mark.parametrize("processed", [False, True])
+def test_a_request_is_held_before_or_after_it_takes_effect(processed: bool) -> None:
+    with ScriptedLume() as lume:
+        hold = lume.hold("POST", "/v1/runs", processed=processed)
+        asking = threading.Thread(target=httpx.post, args=(f"{lume.url}/v1/runs",), kwargs={"json": ORDER})
+        asking.start()
+        hold.wait()
+        assert len(lume.run_ids) == processed
+        assert httpx.get(f"{lume.url}/healthz").status_code == 200
+        hold.release()
+        asking.join()
+        assert len(lume.run_ids) == 1
+
+
+def test_a_hold_that_nobody_meets_says_so() -> None:
+    with ScriptedLume() as lume, pytest.raises(TimeoutError, match=r"0\.01 s"):
+        lume.hold("POST").wait(0.01)
+
+
+def test_a_run_can_be_ended_and_looked_at_from_outside() -> None:
+    with ScriptedLume(RunScript([Stage("RUNNING", seconds=60), "SUCCEEDED"])) as lume:
+        runs = [lume.add_run(source_path=str(number)) for number in range(2)]
+        assert [lume.status(run) for run in runs] == ["RUNNING", "RUNNING"]
+        lume.finish(runs[0])
+        lume.finish(runs[1], RunScript(["PARTIAL_FAILED"], mapped=[{"n": 1}], rejects=[{}, {}]))
+        assert [lume.status(run) for run in runs] == ["SUCCEEDED", "PARTIAL_FAILED"]
+        metadata = httpx.get(f"{lume.url}/v1/runs/{runs[1]}").json()["metadata"]
+    assert metadata["rows"] == {"source": 3, "mapped": 1, "rejected": 2}
+
+
+def test_the_fixture_is_where_definitions_look_for_a_lume(scripted_lume: ScriptedLume) -> None:
+    assert os.environ["LUME_BASE_URL"] == scripted_lume.url
+    scripted_lume.add_flow("f:v1", {"type": "object"})
+    answer = httpx.get(f"{scripted_lume.url}/v1/flows/f/versions/v1").json()
+    assert answer == {
+        "name": "f",
+        "version": "v1",
+        "flow_version": "f:v1",
+        "target_schema": {"type": "object"},
+    }

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lume_dagster.client import LumeRun, LumeUnavailableError, NotFoundError, RunTimeoutError
+from lume_dagster.client import (
+    ApiError,
+    AuthenticationError,
+    LumeRun,
+    LumeUnavailableError,
+    NotFoundError,
+    RunTimeoutError,
+)
 from lume_dagster.client.effects import Operation, Sleep
 from lume_dagster.client.waiting import wait_until_final
 from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
@@ -108,6 +115,87 @@ def test_a_timeout_ends_an_outage_too(client: Any, lume: ScriptedLume, clock: An
     with pytest.raises(LumeUnavailableError, match="goes on"):
         client.wait(run_id, timeout=20)
     assert clock.seconds <= 20.1
+
+
+OUTAGES = {
+    "500": Fault.status(500),
+    "503": Fault.status(503, b"{}"),
+    "429": Fault.status(429),
+    "429, to come again": Fault.status(429, headers={"retry-after": "20"}),
+    "a page": Fault.html(),
+    "a page that says 404": Fault.html(404),
+    "a page that says 503": Fault.html(503),
+    "a redirect to a page": Fault.status(302, headers={"location": "http://login.example.com"}),
+    "half a body": Fault.half_body(),
+    "a body that is no JSON": Fault.status(200, b"{"),
+    "no body": Fault.status(200),
+    "another content type": Fault.status(200, b"{}", {"content-type": "text/plain"}),
+    "a reset": Fault.reset(),
+    "slow": Fault.slow(5),
+}
+
+
+@pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_in_the_middle_of_a_wait_is_borne_while_the_budget_lasts(
+    client: Any, lume: ScriptedLume, clock: Any, fault: Fault
+) -> None:
+    lume.next_run(SLOW)
+    run = client.run("f:v1", "s")
+    lume.inject(fault, times=12)
+    assert client.wait(run).succeeded
+    assert lume.asked("POST", "/cancel") == []
+    assert clock.seconds <= 600
+
+
+@pytest.mark.parametrize("fault", [f for n, f in OUTAGES.items() if n not in ("slow", "half a body")])
+def test_after_it_the_error_says_that_the_run_goes_on(
+    client: Any, lume: ScriptedLume, clock: Any, fault: Fault
+) -> None:
+    lume.next_run(RunScript([Stage("RUNNING", seconds=7200), "SUCCEEDED"]))
+    run = client.run("f:v1", "s")
+    lume.inject(fault, times=1_000)
+    with pytest.raises(LumeUnavailableError, match=f"Run {run.id} goes on in Lume.*re-attach"):
+        client.wait(run)
+    assert 580 <= clock.seconds <= 601
+    assert lume.asked("POST", "/cancel") == []
+
+
+def test_what_only_lume_says_is_final_in_the_middle_of_a_wait(
+    connect: Any, lume: ScriptedLume, clock: Any
+) -> None:
+    client = connect(lume.url)
+    lume.next_run(SLOW)
+    run = client.run("f:v1", "s")
+    lume.inject(Fault.status(401, b"{}"))
+    with pytest.raises(AuthenticationError, match=r"api_key.*LUME_API_KEY"):
+        client.wait(run)
+    lume.inject(Fault.status(404, b'{"title": "No such run"}'))
+    with pytest.raises(NotFoundError):
+        client.wait(run)
+    assert clock.sleeps == []
+
+
+def test_a_run_known_by_its_id_alone_is_not_waited_for_at_another_address(
+    client: Any, lume: ScriptedLume, clock: Any
+) -> None:
+    lume.inject(Fault.html())
+    with pytest.raises(ApiError, match="Is base_url the address of a Lume"):
+        client.wait(lume.add_run(script=SLOW))
+    assert clock.sleeps == []
+
+
+def test_a_cancel_can_be_waited_for(client: Any, lume: ScriptedLume) -> None:
+    run_id = lume.add_run(script=SLOW)
+    lume.inject(Fault.status(503), times=3)
+    assert client.cancel(run_id, timeout=30).failed
+
+
+def test_a_cancel_that_is_not_confirmed_is_an_error(client: Any, lume: ScriptedLume) -> None:
+    run_id = lume.add_run(script=SLOW)
+    body = f'{{"id": "{run_id}", "flow_version": "f:v1", "source_path": "s", "status": "RUNNING"}}'
+    lume.inject(Fault.status(200, body.encode()), method="POST")
+    with pytest.raises(RunTimeoutError, match="30 s"):
+        client.cancel(run_id, timeout=30)
 
 
 def test_a_run_unknown_to_lume_is_not_waited_for(client: Any, lume: ScriptedLume, clock: Any) -> None:

@@ -140,3 +140,11 @@ def pipeline(tmp_path: Path, flows: Path, instance: dg.DagsterInstance) -> Pipel
     made.write("b", HALF_BAD)
     made.write("c", ALL_BAD)
     return made
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """The folder of a Dagster instance that processes share."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:  # its tables, before anyone is killed
+        made.get_runs(limit=1)
+    return tmp_path

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from examples.flights import FOLDER, damaged, flights_by_day, raw_flights, write_batches
+from lume_dagster.testing import RunScript, ScriptedLume
 from tests.e2e.project import Project, Webserver, kill_group, wait_for
 
 DAYS = ("2013-01-01", "2013-01-02", "2013-01-03", "2013-01-04", "2013-01-05")
@@ -32,6 +33,7 @@ class Site:
     project: Project
     webserver: Webserver
     demo: tuple[int, str]
+    hosted: ScriptedLume
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +57,19 @@ def project(tmp_path: Path, batches: dict[str, bytes]) -> Project:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def hosted() -> Iterator[ScriptedLume]:
+    """The Lume that the flow `orders` runs in."""
+    with ScriptedLume(
+        RunScript(metadata={"rows": {"source": 0, "mapped": 0, "rejected": 0}}),
+        flows=[{"flow_version": "orders:v1"}],
+    ) as lume:
+        yield lume
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, hosted: ScriptedLume) -> Iterator[Site]:
     """The project after a demo, open in a webserver, with a daemon."""
-    project = Project.make_site(tmp_path_factory.mktemp("site") / "project")
+    project = Project.make_site(tmp_path_factory.mktemp("site") / "project", hosted.url)
     demo = project.run(sys.executable, "-m", "examples.demo", log="demo.log")
     workspaces = ("-w", "workspace.yaml", "-w", "people.yaml")
     port = _free_port()
@@ -72,7 +84,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         loaded = wait_for(lambda: _loaded(webserver), "its code locations loaded", of=processes[0])
         assert set(loaded.values()) == {"RepositoryLocation"}, project.said("webserver.log")
-        yield Site(project, webserver, demo)
+        yield Site(project, webserver, demo, hosted)
     finally:
         webserver.close()
         for process in processes:

@@ -3,6 +3,7 @@
 It is copied into the folder of a test's project and loaded from there by the webserver and the daemon.
 """
 
+import os
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from lume_dagster import LumeChecks, LumeIOManager, LumeResource, build_lume_ass
 
 batches = dg.StaticPartitionsDefinition(["a1", "a2", "a3", "b1", "b2", "b3"])
 lume = LumeResource()
+hosted = LumeResource(base_url=os.environ["TESTS_LUME_URL"])
 
 
 @dg.asset(
@@ -42,6 +44,13 @@ defs = dg.Definitions.merge(
         source_path="data/incoming/people/{partition_key}.csv",
         checks=LumeChecks(reject_rate_error=0.4),
     ),
+    build_lume_assets(
+        flow_version="orders:v1",
+        partitions_def=batches,
+        source_path="orders/{partition_key}.csv",
+        checks=LumeChecks(output_schema="off"),
+        resource_key="hosted",
+    ),
     dg.Definitions(
         assets=[summary, follower],
         sensors=[
@@ -52,7 +61,7 @@ defs = dg.Definitions.merge(
                 minimum_interval_seconds=1,
             )
         ],
-        resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
+        resources={"lume": lume, "hosted": hosted, "lume_io_manager": LumeIOManager(lume=lume)},
         executor=dg.in_process_executor,
     ),
 )

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,8 @@ run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
   config: {dequeue_interval_seconds: 1, max_concurrent_runs: 3}
+run_monitoring: {enabled: true, poll_interval_seconds: 1}
+run_retries: {enabled: true, max_retries: 0}
 """
 
 Found = TypeVar("Found")
@@ -85,16 +87,19 @@ class Project:
     """A copy of the example's project."""
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, folder: Path, *, extra_config: str = "") -> Project:
+    def make(
+        cls, folder: Path, *, extra_config: str = "", variables: Mapping[str, str] | None = None
+    ) -> Project:
         """The project's own files, in an empty folder with an empty Dagster and an empty Lume."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("definitions.py", "workspace.yaml", "pyproject.toml"):
             shutil.copy(PROJECT / name, folder)
         for name in ("flows", "examples"):
             shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        project = cls(folder)
+        project = cls(folder, variables or {})
         project.dagster_home.mkdir()
         (project.dagster_home / "dagster.yaml").write_text(
             (PROJECT / "dagster.yaml").read_text() + extra_config
@@ -102,9 +107,12 @@ class Project:
         return project
 
     @classmethod
-    def make_site(cls, folder: Path) -> Project:
-        """The project with a second code location, `people`, for a webserver and a daemon."""
-        project = cls.make(folder, extra_config=_FASTER)
+    def make_site(cls, folder: Path, lume_url: str) -> Project:
+        """The project with a second code location, `people`, for a webserver and a daemon.
+
+        Its flow `orders` runs in a Lume at another address.
+        """
+        project = cls.make(folder, extra_config=_FASTER, variables={"TESTS_LUME_URL": lume_url})
         (folder / "flows" / "people").mkdir()
         (folder / "flows" / "people" / "v1.yaml").write_text(PEOPLE_FLOW)
         incoming = folder / "data" / "incoming" / "people"
@@ -136,6 +144,7 @@ class Project:
             "LUME_HOME": str(self.lume_home),
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "200",
+            **self.variables,
         }
 
     def start(self, *command: str, log: str) -> subprocess.Popen[bytes]:
@@ -220,7 +229,12 @@ class Webserver:
         }
 
     def launch(
-        self, location: str, partition: str, *assets: str, config: Mapping[str, Any] | None = None
+        self,
+        location: str,
+        partition: str,
+        *assets: str,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Launches one run; returns its id."""
         launched = self.ask(
@@ -240,11 +254,26 @@ class Webserver:
                     "assetSelection": _paths(assets),
                 },
                 "runConfigData": config or {},
-                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}]},
+                "executionMetadata": {
+                    "tags": [
+                        {"key": key, "value": value}
+                        for key, value in {"dagster/partition": partition, **(tags or {})}.items()
+                    ]
+                },
             },
         )
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+    def terminate(self, run_id: str) -> None:
+        """Presses Terminate."""
+        ended = self.ask(
+            """mutation ($id: String!) {
+                terminateRun(runId: $id) { __typename ... on PythonError { message } }
+            }""",
+            id=run_id,
+        )
+        assert ended["__typename"] == "TerminateRunSuccess", ended
 
     def run_ended(self, run_id: str, *, seconds: float = 90) -> str:
         """How a run ended, once it has."""

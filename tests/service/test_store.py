@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -147,15 +149,24 @@ def test_an_unknown_run_is_not_found(store: RunStore) -> None:
         store.get("run_x")
 
 
-def _create_in_a_process(url: str, source_path: str) -> str:
-    run, _ = RunStore(url).create(new(source_path), fingerprint=FINGERPRINT, owner="me")
-    return run.id
+def _create_in_a_process(url: str, start: Barrier, ids: SimpleQueue[str]) -> None:
+    store = RunStore(url)
+    start.wait(60)
+    ids.put(create(store)[0].id)
 
 
 def test_many_processes_create_one_run_of_a_batch(url: str) -> None:
-    with multiprocessing.get_context("spawn").Pool(8) as pool:
-        ids = pool.starmap(_create_in_a_process, [(url, "same.csv")] * 32)
-    assert len(set(ids)) == 1
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+    start, ids = processes.Barrier(32), processes.SimpleQueue()
+    started = [processes.Process(target=_create_in_a_process, args=(url, start, ids)) for _ in range(32)]
+    for process in started:
+        process.start()
+    created = {ids.get() for _ in started}
+    for process in started:
+        process.join()
+    assert len(created) == 1
+    assert RunStore(url).find()[1] == 1
 
 
 def test_threads_create_one_run_of_a_batch(store: RunStore) -> None:

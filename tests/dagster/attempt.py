@@ -1,0 +1,118 @@
+"""One attempt at a batch in a process of its own, which can be told to kill itself after an event."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from lume_dagster import LumeChecks, LumeIOManager, LumeResource, build_lume_assets
+
+JOB = "people"
+WRITE = "people__v1__run"
+PARTITIONS = dg.StaticPartitionsDefinition(["a"])
+LUME_URL, ON_INTERRUPT, RETRIES = "TESTS_LUME_URL", "TESTS_ON_INTERRUPT", "TESTS_RETRIES"
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+def people_job() -> dg.JobDefinition:
+    """All assets of people:v1, from a Lume at the address in the environment."""
+    on_interrupt: Any = os.environ[ON_INTERRUPT]
+    retries = int(os.environ[RETRIES])
+    lume = LumeResource(
+        base_url=os.environ[LUME_URL],
+        on_interrupt=on_interrupt,
+        request_timeout_seconds=30,
+        outage_budget_seconds=10,
+    )
+    definitions = dg.Definitions.merge(
+        build_lume_assets(
+            flow_version="people:v1",
+            partitions_def=PARTITIONS,
+            source_path="{partition_key}.csv",
+            checks=LumeChecks(output_schema="off"),
+            retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
+        ),
+        dg.Definitions(
+            jobs=[dg.define_asset_job(JOB, executor_def=dg.in_process_executor)],
+            resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
+        ),
+    )
+    return definitions.resolve_job_def(JOB)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A launch of the batch, or a re-execution from failure.
+
+    Attributes:
+        storage: Folder of the Dagster instance.
+        lume_url: Address of the Lume.
+        force_rerun: Whether a rerun is forced.
+        of: The Dagster run that is executed again, if it is one.
+        killed_after: Type and number of the event after which the process kills itself.
+        on_interrupt: What becomes of the Lume run on a termination.
+        retries: How often the step's retry policy tries again.
+    """
+
+    storage: Path
+    lume_url: str
+    force_rerun: bool = False
+    of: str | None = None
+    killed_after: tuple[str, int] | None = None
+    on_interrupt: str = "cancel"
+    retries: int = 0
+
+    def start(self) -> ForkServerProcess:
+        process = _processes.Process(target=_carry_out, args=(self,))
+        process.start()
+        return process
+
+    def run(self) -> int | None:
+        """The exit code of the process, once it has ended."""
+        process = self.start()
+        process.join(60)
+        return process.exitcode
+
+
+def _carry_out(attempt: Attempt) -> None:
+    os.environ |= {
+        LUME_URL: attempt.lume_url,
+        ON_INTERRUPT: attempt.on_interrupt,
+        RETRIES: str(attempt.retries),
+    }
+    config = {"ops": {WRITE: {"config": {"force_rerun": True}}}} if attempt.force_rerun else {}
+    with dg.DagsterInstance.local_temp(str(attempt.storage)) as instance:
+        if attempt.killed_after:
+            _kill_after(instance, *attempt.killed_after)
+        options: dict[str, Any] = {"tags": {"dagster/partition": "a"}, "run_config": config}
+        if attempt.of:
+            parent = instance.get_run_by_id(attempt.of)
+            assert parent is not None
+            options = {  # as the daemon does: with the tags and the config of the run that failed
+                "tags": dict(parent.tags),
+                "run_config": parent.run_config,
+                "reexecution_options": dg.ReexecutionOptions.from_failure(attempt.of, instance),
+            }
+        result = dg.execute_job(dg.reconstructable(people_job), instance=instance, **options)
+    os._exit(0 if result.success else 1)
+
+
+def _kill_after(instance: dg.DagsterInstance, event_type: str, number: int) -> None:
+    handle, seen = instance.handle_new_event, Counter[str]()
+
+    def handle_and_die(event: Any, **options: Any) -> None:
+        handle(event, **options)
+        if event.is_dagster_event:
+            seen[event.dagster_event_type.value] += 1
+            if seen[event_type] == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    instance.handle_new_event = handle_and_die  # type: ignore[method-assign]
