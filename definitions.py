@@ -31,7 +31,9 @@ incoming_flights = dg.AssetSpec(
 @dg.asset(
     ins={"mapped": dg.AssetIn(["flights", "mapped"])},
     partitions_def=days,
-    backfill_policy=dg.BackfillPolicy.multi_run(1),  # as the assets of the flow, so that one backfill takes all
+    backfill_policy=dg.BackfillPolicy.multi_run(
+        1
+    ),  # as the assets of the flow, so that one backfill takes all
     group_name="flights",
     kinds={"pandas"},
     description=f"Flights and punctuality of each carrier: on time is within {PUNCTUAL_WITHIN_MINUTES} minutes.",
