@@ -25,14 +25,15 @@ incoming_flights = dg.AssetSpec(
     description="A CSV file a day from the airports, as raw as it comes: data/incoming/flights/DAY.csv.",
     group_name="flights",
     kinds={"csv"},
-    partitions_def=days,
 )
 
 
 @dg.asset(
     ins={"mapped": dg.AssetIn(["flights", "mapped"])},
     partitions_def=days,
-    backfill_policy=dg.BackfillPolicy.multi_run(1),  # as the assets of the flow, so that one backfill takes all
+    backfill_policy=dg.BackfillPolicy.multi_run(
+        1
+    ),  # as the assets of the flow, so that one backfill takes all
     group_name="flights",
     kinds={"pandas"},
     description=f"Flights and punctuality of each carrier: on time is within {PUNCTUAL_WITHIN_MINUTES} minutes.",

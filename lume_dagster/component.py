@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, field_validator
 
 from lume_dagster.assets import build_lume_assets
 from lume_dagster.client import FlowVersionInfo
@@ -39,14 +39,8 @@ def _lume(context: dg.ResolutionContext, stated: Any) -> Any:
     return LumeResource(**options)
 
 
-def _resource(stated: object) -> object:
-    if not isinstance(stated, LumeResource):
-        raise ValueError(f"lume has to be a LumeResource, not {type(stated).__name__}")  # noqa: TRY004 - pydantic's
-    return stated
-
-
 # Any, as Dagster would take a resource for a model of YAML.
-_Lume = Annotated[Any, AfterValidator(_resource), dg.Resolver(_lume, model_field_type=LumeSettings.model())]
+_Lume = Annotated[Any, dg.Resolver(_lume, model_field_type=LumeSettings.model())]
 
 
 @dg.scaffold_with(LumeFlowScaffolder)
@@ -80,6 +74,13 @@ class LumeFlowComponent(dg.StateBackedComponent, YamlModel):
     defs_state: ResolvedDefsStateConfig | None = Field(
         default=None, description="Where to keep what Lume tells of the flow versions."
     )
+
+    @field_validator("lume")
+    @classmethod
+    def _is_a_resource(cls, stated: object) -> object:
+        if not isinstance(stated, LumeResource):
+            raise ValueError(f"lume has to be a LumeResource, not {type(stated).__name__}")  # noqa: TRY004 - pydantic's
+        return stated
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:

@@ -6,12 +6,15 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lume_dagster.client import LumeRun
 from lume_dagster.metadata import outcome
 from lume_dagster.target_schema import schema_differences
 from lume_dagster.verdict import Batch, Level, Verdict
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class LumeFlowScaffolder(dg.Scaffolder[LumeFlowScaffoldParams]):
                 it knows.
         """
         params = request.params
-        lume = LumeResource(base_url=params.base_url)
+        # Somebody waits at the terminal: a Lume out of reach is told at once.
+        lume = LumeResource(base_url=params.base_url, outage_budget_seconds=0)
         try:
             with lume.connection.open() as client:
                 versions = _wanted(client, params.flow_version)

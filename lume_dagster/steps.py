@@ -125,7 +125,7 @@ def _run(
             allow_retries=False,
         )
     if not selected:
-        return lume.client.run_status(run_id_of(context.instance, steps.run.key, context.partition_key))
+        return lume.client.run_status(run_id_of(context.instance, steps.run.key, _batch(context)))
     return LumeRunHandler(
         context,
         lume,
@@ -133,6 +133,22 @@ def _run(
         source_path=config.source_path or steps.path_of(context.partition_key),
         asset_key=steps.run.key,
     ).complete(force_rerun=config.force_rerun or force_tag(context))
+
+
+def _batch(context: dg.AssetExecutionContext) -> str:
+    """The partition of a step.
+
+    Raises:
+        dagster.Failure: There is none, as when all checks are executed from the page of an asset.
+    """
+    if not context.has_partition_key:
+        raise dg.Failure(
+            "no batch is chosen, and checks judge one batch each: launch a job of these checks with the tag "
+            "dagster/partition, or materialize the mapped output of a batch again, which judges the same Lume run",
+            allow_retries=False,
+        )
+    partition: str = context.partition_key
+    return partition
 
 
 def _selected(context: dg.AssetExecutionContext, events: Iterator[Event]) -> Iterator[Event]:
@@ -162,7 +178,7 @@ def audit_step(steps: FlowSteps) -> dg.AssetsDefinition:
     ) -> Iterator[Event | dg.Output[None]]:
         lume = steps.lume(context)
         admitted = admission(config)
-        partition = context.partition_key
+        partition = _batch(context)
         try:
             run = lume.client.run_status(run_id_of(context.instance, steps.run.key, partition))
             events = steps.events(lume)

@@ -12,10 +12,17 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from click.testing import CliRunner
+from dagster.components.core.component_tree import ComponentTree
+from dagster_shared.yaml_utils import parse_yaml_with_source_position
+from jsonschema import Draft202012Validator
 
+from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource
+from lume_dagster.checks import mapped_checks
 from lume_dagster.cli import main
 from lume_dagster.client import default
+from lume_dagster.component_options import LumeFlow, Partitions
 from lume_dagster.engine import Engine, parse_flow
 from lume_dagster.engine.document import OPERATIONS, FlowDocument
 from lume_dagster.engine.yaml_document import parse_yaml
@@ -23,6 +30,8 @@ from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 CLIENT = (PROJECT / "docs" / "client.md").read_text()
+COMPONENT = PROJECT / "docs" / "component.md"
+CHECKS = PROJECT / "docs" / "checks.md"
 FLOW_VERSIONS = (PROJECT / "docs" / "flow-versions.md").read_text()
 
 
@@ -146,6 +155,70 @@ def test_links_lead_somewhere() -> None:
     for page in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flows: Path) -> Path:
+    """A folder whose embedded Lume knows people:v1 and flights:v1."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LUME_BASE_URL", "LUME_HOME", "LUME_FLOWS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def run_python(page: Path) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": page.stem}
+    for block in blocks(page.read_text(), "python"):
+        exec(block, names)
+    return names
+
+
+def test_the_yaml_of_the_component_page_makes_assets(embedded: Path) -> None:
+    keys = []
+    for block in blocks(COMPONENT.read_text(), "yaml"):
+        document = parse_yaml_with_source_position(block).value
+        Draft202012Validator(LumeFlowComponent.model().model_json_schema()).validate(document["attributes"])
+        component = LumeFlowComponent.resolve_from_dict(document["attributes"])
+        state = embedded / "state.json"
+        component.model_copy(update={"lume": LumeResource()}).write_state_to_path(state)
+        definitions = component.build_defs_from_state(ComponentTree.for_test().load_context, state)
+        keys.append(
+            {key.to_user_string() for key in definitions.resolve_asset_graph().materializable_asset_keys}
+        )
+    assert [len(found) for found in keys] == [3, 6, 3]
+    assert "partners/people/mapped" in keys[1]
+
+
+def test_every_option_of_the_component_is_documented() -> None:
+    documented = set(re.findall(r"`(\w+)`", COMPONENT.read_text()))
+    assert set(LumeFlow.model_fields) | set(Partitions.model_fields) <= documented
+    assert set(LumeChecks.model_fields) <= set(re.findall(r"`(\w+)`", CHECKS.read_text()))
+
+
+def test_the_python_of_the_component_page_runs() -> None:
+    names = run_python(COMPONENT)
+    flow = LumeFlow(
+        flow_version="people:v1",
+        source_path="{partition_key}",
+        partitions=dg.StaticPartitionsDefinition(["a"]),
+    )
+    spec = names["PartnerFlows"](flows=(flow,)).get_asset_spec(flow, LumeAssetProps("run", "people", "v1"))
+    assert spec.tags["partner"] == "people"
+    assert len(names["both"].assets) == 4
+
+
+def test_the_checks_of_the_checks_page_are_made(embedded: Path) -> None:
+    names = run_python(CHECKS)
+    (block,) = blocks(CHECKS.read_text(), "yaml")
+    assert LumeChecks.resolve_from_dict(yaml.safe_load(block)["checks"]) == names["checks"]
+    flow = LumeResource().client.flow_version("people:v1")
+    made = {
+        name: {check.name for check in mapped_checks(names[name], flow)}
+        for name in ("strict", "only_ids", "mine")
+    }
+    assert {"field_id", "field_name", "field_email"} <= made["strict"]
+    assert {"field_id"} == {name for name in made["only_ids"] if name.startswith("field_")}
+    assert {"countries", "quick"} <= made["mine"]
 
 
 def test_the_python_of_the_backfills_page_makes_definitions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,13 +29,13 @@ ALL = dg.AssetSelection.checks_for_assets(RUN, MAPPED)
 
 
 def check_alone(
-    pipeline: Pipeline, partition: str, selection: dg.AssetSelection = ALL
+    pipeline: Pipeline, partition: str | None, selection: dg.AssetSelection = ALL
 ) -> dg.ExecuteInProcessResult:
     job = dg.define_asset_job("only_checks", selection)
     definitions = dg.Definitions.merge(pipeline.definitions, dg.Definitions(jobs=[job]))
     return definitions.resolve_job_def("only_checks").execute_in_process(
         instance=pipeline.instance,
-        tags={"dagster/partition": partition},
+        tags={"dagster/partition": partition} if partition else None,
         raise_on_error=False,
     )
 
@@ -99,6 +99,13 @@ def test_a_batch_that_was_never_run_says_so(pipeline: Pipeline, key: dg.AssetKey
     assert not result.success
     assert "materialize people/run first" in failure(result, WRITE if key == RUN else AUDIT)
     assert pipeline.runs("a") == []
+
+
+@pytest.mark.parametrize("key", [RUN, MAPPED])
+def test_checks_of_no_batch_say_how_to_choose_one(pipeline: Pipeline, key: dg.AssetKey) -> None:
+    result = check_alone(pipeline, None, dg.AssetSelection.checks_for_assets(key))
+    assert not result.success
+    assert "dagster/partition" in failure(result, WRITE if key == RUN else AUDIT)
 
 
 @pytest.mark.parametrize("key", [RUN, REJECTS])
