@@ -15,17 +15,102 @@ from typing import Any
 
 ROWS = 60
 
-_FIRST = "Ada Ben Clara Dmitri Elena Farid Grace Hugo Ines Jamal Kira Liam Mona Nils Olga Pedro Quinn Rosa Sven Tara".split()
-_LAST = "Abbott Becker Costa Duval Eriksen Fontaine Garcia Haddad Ito Jansen Keller Lopez Meyer Novak Okafor Petrov Rossi Silva Tanaka Weber".split()
-_CITIES = "Berlin Lyon Madrid Turin Boston Austin Leeds Porto Ghent Oslo Graz Cork".split()
-_STREETS = "Oak Street;Main Road;Hill Lane;Lindenweg;Rue du Port;Elm Avenue;Market Square;Via Roma".split(";")
-_WORDS = (
-    "steel cable filter pump valve sensor bracket panel hinge gasket motor relay switch lamp cover".split()
-)
-_COMPANIES = "Nordwind Logistics;Acme Tools;Blue Harbour Ltd;Kestrel Foods;Orbis GmbH;Sunline SA;Tessera Labs;Verdant Inc".split(
-    ";"
-)
-_COUNTRIES = "DE FR ES IT US GB PT BE NO AT".split()
+_FIRST = [
+    "Ada",
+    "Ben",
+    "Clara",
+    "Dmitri",
+    "Elena",
+    "Farid",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jamal",
+    "Kira",
+    "Liam",
+    "Mona",
+    "Nils",
+    "Olga",
+    "Pedro",
+    "Quinn",
+    "Rosa",
+    "Sven",
+    "Tara",
+]
+_LAST = [
+    "Abbott",
+    "Becker",
+    "Costa",
+    "Duval",
+    "Eriksen",
+    "Fontaine",
+    "Garcia",
+    "Haddad",
+    "Ito",
+    "Jansen",
+    "Keller",
+    "Lopez",
+    "Meyer",
+    "Novak",
+    "Okafor",
+    "Petrov",
+    "Rossi",
+    "Silva",
+    "Tanaka",
+    "Weber",
+]
+_CITIES = [
+    "Berlin",
+    "Lyon",
+    "Madrid",
+    "Turin",
+    "Boston",
+    "Austin",
+    "Leeds",
+    "Porto",
+    "Ghent",
+    "Oslo",
+    "Graz",
+    "Cork",
+]
+_STREETS = [
+    "Oak Street",
+    "Main Road",
+    "Hill Lane",
+    "Lindenweg",
+    "Rue du Port",
+    "Elm Avenue",
+    "Market Square",
+    "Via Roma",
+]
+_WORDS = [
+    "steel",
+    "cable",
+    "filter",
+    "pump",
+    "valve",
+    "sensor",
+    "bracket",
+    "panel",
+    "hinge",
+    "gasket",
+    "motor",
+    "relay",
+    "switch",
+    "lamp",
+    "cover",
+]
+_COMPANIES = [
+    "Nordwind Logistics",
+    "Acme Tools",
+    "Blue Harbour Ltd",
+    "Kestrel Foods",
+    "Orbis GmbH",
+    "Sunline SA",
+    "Tessera Labs",
+    "Verdant Inc",
+]
+_COUNTRIES = ["DE", "FR", "ES", "IT", "US", "GB", "PT", "BE", "NO", "AT"]
 
 
 def _day(rng: random.Random, low: int, high: int) -> tuple[int, int, int]:
@@ -83,14 +168,14 @@ GENERATORS: dict[str, Callable[[random.Random, int], str]] = {
     "url": lambda rng, row: f"https://shop.example.com/p/{rng.choice(_WORDS)}-{row}",
     "icd": lambda rng, _: f"{rng.choice('CEIJK')}{rng.randint(10, 99)}.{rng.randint(0, 9)}",
     "blood": lambda rng, _: rng.choice(["A+", "A-", "B+", "O+", "O-", "AB+"]),
-    "airport": lambda rng, _: rng.choice("FRA MUC LHR CDG JFK MAD LIS OSL".split()),
-    "airline": lambda rng, _: rng.choice("LH BA AF IB TP".split()),
+    "airport": lambda rng, _: rng.choice(["FRA", "MUC", "LHR", "CDG", "JFK", "MAD", "LIS", "OSL"]),
+    "airline": lambda rng, _: rng.choice(["LH", "BA", "AF", "IB", "TP"]),
     "tail": lambda rng, _: f"D-A{rng.choice('IJKLM')}{rng.choice('ABCDE')}{rng.choice('XYZ')}",
     "minutes": lambda rng, _: str(rng.randint(-20, 180)),
     "ip": lambda rng, _: ".".join(str(rng.randint(1, 254)) for _ in range(4)),
     "severity": lambda rng, _: rng.choice(["low", "medium", "high", "critical"]),
     "plate": lambda rng, _: f"{rng.choice('BMHK')}-{rng.choice('AXR')}{rng.choice('EBT')} {rng.randint(10, 9999)}",
-    "grade": lambda rng, _: rng.choice("A B C D F".split()),
+    "grade": lambda rng, _: rng.choice(["A", "B", "C", "D", "F"]),
     "empty": lambda rng, _: "",
 }  # fmt: skip
 """What makes the values of a source column."""

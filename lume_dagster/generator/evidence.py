@@ -40,6 +40,16 @@ _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
 _TEXTUAL = {Kind.TEXT, Kind.CODE}
 _DISTINCTIVE = {Kind.EMAIL, Kind.URI, Kind.UUID, Kind.IP_ADDRESS}
+_MISFITS: tuple[tuple[set[Kind], set[Kind], float], ...] = (
+    (_DISTINCTIVE, set(), -1.0),
+    (_TEMPORAL, {Kind.INTEGER, Kind.CODE, Kind.QUANTITY}, -0.3),
+    (_TEMPORAL, set(), -0.8),
+    ({Kind.BOOLEAN}, {Kind.INTEGER, Kind.TEXT}, -0.2),
+    ({Kind.BOOLEAN}, set(), -0.7),
+    ({Kind.CODE}, set(), 0.0),
+    (set(Kind), set(), -0.5),
+)
+"""Kinds that differ, and how far that speaks against a pair; the first that applies."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class Traits:
         grams: The letters in groups of three, likewise.
         limits: The smallest and the greatest number that is permitted.
         pattern: An expression in RE2's dialect that each value has to match.
+        local: A date and time without a zone is wanted.
+        typed: The schema says the kind; nothing else can become the field.
     """
 
     name: Name
@@ -69,6 +81,8 @@ class Traits:
     grams: Mapping[str, float]
     limits: tuple[float | None, float | None] = (None, None)
     pattern: str | None = None
+    local: bool = False
+    typed: bool = False
 
     @property
     def is_choice(self) -> bool:
@@ -184,6 +198,8 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         values,
         limits,
         _pattern(schema.get("pattern")),
+        local=schema.get("format") == "date-time-local",
+        typed=field_kind(schema) is not None,
     )
 
 
@@ -209,6 +225,9 @@ def _traits(
     values: Iterable[tuple[str, int]],
     limits: tuple[float | None, float | None] = (None, None),
     pattern: str | None = None,
+    *,
+    local: bool = False,
+    typed: bool = False,
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -221,7 +240,18 @@ def _traits(
         for gram in _grams(text):
             grams[gram] += count
     return Traits(
-        name, title, about, kind, profile, _shares(plain), _shares(terms), _shares(grams), limits, pattern
+        name,
+        title,
+        about,
+        kind,
+        profile,
+        _shares(plain),
+        _shares(terms),
+        _shares(grams),
+        limits,
+        pattern,
+        local,
+        typed,
     )
 
 
@@ -390,15 +420,12 @@ def kind_fit(source: Kind | None, target: Kind | None) -> float:
         if source in group and target in group:
             return fit
     pair = {source, target}
-    if pair & _DISTINCTIVE:
-        return -1.0
-    if pair & _TEMPORAL:
-        return -0.3 if pair & {Kind.INTEGER, Kind.CODE, Kind.QUANTITY} else -0.8
-    if Kind.BOOLEAN in pair:
-        return -0.2 if pair & {Kind.INTEGER, Kind.TEXT} else -0.7
-    if Kind.CODE in pair:
-        return 0.0
-    return -0.5
+    return next(fit for kinds, others, fit in _MISFITS if pair & kinds and (not others or pair & others))
+
+
+def is_possible(source: Traits, target: Traits) -> bool:
+    """Whether the source's values can become the field's at all: a text is no number, and a number no date."""
+    return not target.typed or target.kind is Kind.BOOLEAN or kind_fit(source.kind, target.kind) >= 0
 
 
 _TRUTHS = {"yes", "no", "true", "false", "y", "n", "0", "1", "0.0", "1.0"}

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +65,7 @@ _DAY = (
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
+        (Kind.DATE, r"^\s*(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])\s*$"),
         (Kind.INTEGER, CAST_RULES[ValueType.INTEGER].pattern),
         (Kind.NUMBER, CAST_RULES[ValueType.NUMBER].pattern),
         (Kind.BOOLEAN, r"^\s*(?:true|false|yes|no|y|n|t|f)\s*$"),
@@ -87,6 +87,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
 _ENOUGH = 0.85
 _MEASURABLE = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY, Kind.TEXT, Kind.CODE, Kind.BOOLEAN})
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?\.?[0-9]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+_NUMBER_TAIL = re.compile(r"[0-9+.,%-]*$")
 PLACEHOLDERS = frozenset(
     {
         "",
@@ -273,8 +274,8 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
         return ()
     head = tail = 0
     if len(texts) > 1:
-        head = len(re.sub(r"[0-9+.,-]*$", "", commonprefix(texts)))
-        tail = len(re.sub(r"[0-9.,%]*$", "", commonprefix([text[::-1] for text in texts])))
+        head = len(_NUMBER_TAIL.sub("", _shared_start(texts)))
+        tail = len(_NUMBER_TAIL.sub("", _shared_start([text[::-1] for text in texts])))
     numbers: list[tuple[float, int]] = []
     missed = 0
     for text, count in values:
@@ -296,6 +297,15 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
             found_quantiles.append(number)
             place += 1
     return tuple(found_quantiles)
+
+
+def _shared_start(texts: Sequence[str]) -> str:
+    """What all texts start with."""
+    low, high = min(texts), max(texts)
+    same = 0
+    while same < len(low) and low[same] == high[same]:
+        same += 1
+    return low[:same]
 
 
 def _lengths(values: Sequence[tuple[str, int]]) -> tuple[int, int, int]:

@@ -80,7 +80,7 @@ def regime(source: Traits, target: Traits) -> Regime:
 
 def score(evidence: Evidence) -> float:
     """The weighted sum of the evidence."""
-    return sum(WEIGHTS[figure] * getattr(evidence, figure) for figure in FIGURES)
+    return math.fsum(WEIGHTS[figure] * getattr(evidence, figure) for figure in FIGURES)
 
 
 def leads(scores: Sequence[float]) -> list[float]:
