@@ -365,7 +365,9 @@ def _moment(target: Traits, _role: Role, sources: Sequence[Column]) -> Iterator[
     parts = {"year": year.name, "month": month.name, "day": day.name, "hhmm": clocks[0].name}
     # A moment with a zone is read as UTC, which the clock on the wall need not show.
     late = bool(words & _LATER)
-    exact = distance(clocks[0])[1] == 0 and target.local and not late
+    # The day is that of the plan: what was to be at 23:50 may really be on the next day.
+    planned = len(clocks) == 1 or "schedul" in words
+    exact = distance(clocks[0])[1] == 0 and target.local and planned and not late
     yield Combined(
         tuple(parts.values()),
         {"datetime": parts},

@@ -34,6 +34,7 @@ _MAX_TERMS = 400
 _MAX_OPTIONS = 200
 _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
+_ELSEWHERE = -0.5
 _SHORT = 8
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
@@ -129,6 +130,11 @@ class Evidence:
     lengths: float = 0.0
     distinct: float = 0.0
     permitted: float = 0.0
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether something speaks so clearly against the pair that people should look at it, whatever is for it."""
+        return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or self.numbers < _ELSEWHERE
 
 
 FIGURES: tuple[str, ...] = tuple(field.name for field in fields(Evidence))

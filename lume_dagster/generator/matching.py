@@ -101,6 +101,14 @@ class Matching:
         """How sure a pair is, from 0 to 1."""
         return confidence(self.odds[source][target])
 
+    def accepts(self, source: int, target: int) -> bool:
+        """Whether a pair needs no review: it is sure, the column has values, and nothing speaks clearly against it."""
+        return (
+            self.confidence(source, target) >= ACCEPTED
+            and self.sources[source].kind not in (Kind.EMPTY, Kind.BINARY)
+            and not self.evidence(source, target).contradicted
+        )
+
     def ranked(self, target: int) -> list[int]:
         """The source columns by how sure they are for a field, the surest first."""
         return sorted(range(len(self.sources)), key=lambda source: (-self.odds[source][target], source))
@@ -267,5 +275,5 @@ def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
         sure,
         said,
         runners_up,
-        accepted=sure >= ACCEPTED and not empty,
+        accepted=matching.accepts(chosen, target),
     )
