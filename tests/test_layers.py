@@ -1,4 +1,4 @@
-"""Dependencies point one way: engine <- service; client <- the Dagster layer."""
+"""Dependencies point one way: engine <- generator <- service; client <- the Dagster layer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "lume_dagster"
 FORBIDDEN = {
-    "engine": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette"},
+    "engine": {
+        "lume_dagster.generator", "lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette",
+    },
+    "generator": {
+        "lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette", "sqlalchemy", "numpy", "pandas",
+    },
     "service": {"lume_dagster.client", "dagster"},
-    "client": {"lume_dagster.service", "lume_dagster.engine", "dagster"},
-    ".": {"lume_dagster.service", "lume_dagster.engine"},
-}
+    "client": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine", "dagster"},
+    ".": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine"},
+}  # fmt: skip
 # The one place that opens the embedded Lume, and the command line, which serves it and checks flow files.
 OPENERS = {"connect.py", "cli.py"}
 
@@ -61,6 +66,7 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
         ("import lume_dagster.client", ["dagster", "duckdb", "sqlalchemy"]),
         ("import lume_dagster.cli", ["dagster", "duckdb", "sqlalchemy"]),
         ("import lume_dagster.engine", ["dagster", "httpx", "sqlalchemy"]),
+        ("import lume_dagster.generator.matching", ["dagster", "httpx", "sqlalchemy"]),
         ("from lume_dagster import build_lume_assets, LumeResource", ["duckdb", "starlette.applications"]),
     ],
 )

@@ -16,7 +16,6 @@ from rapidfuzz.process import extractOne
 
 from lume_dagster.engine.pattern import PatternProblem, translate
 from lume_dagster.generator.names import (
-    HAN_SCRIPT,
     Name,
     NameWeights,
     compare_names,
@@ -430,8 +429,12 @@ def kind_fit(source: Kind | None, target: Kind | None) -> float:
 
 
 def is_possible(source: Traits, target: Traits) -> bool:
-    """Whether the source's values can become the field's at all: a text is no number, and a number no date."""
-    return not target.typed or target.kind is Kind.BOOLEAN or kind_fit(source.kind, target.kind) >= 0
+    """Whether the source's values can become the field's at all: a text is no number, and a day is no moment."""
+    if not target.typed or target.kind is Kind.BOOLEAN:
+        return True
+    if source.kind in _TEMPORAL and target.kind in _TEMPORAL:
+        return source.kind in (target.kind, Kind.DATE_TIME)
+    return kind_fit(source.kind, target.kind) >= 0
 
 
 _TRUTHS = {"yes", "no", "true", "false", "y", "n", "0", "1", "0.0", "1.0"}
@@ -480,15 +483,3 @@ def permitted(source: Traits, target: Traits) -> float:
         matched = pc.sum(pc.match_substring_regex(pa.array(texts), target.pattern)).as_py() or 0
         shares.append(2 * matched / len(texts) - 1)
     return min(shares, default=0.0)
-
-
-__all__ = [
-    "FIGURES",
-    "HAN_SCRIPT",
-    "Comparison",
-    "Evidence",
-    "Traits",
-    "field_kind",
-    "field_traits",
-    "source_traits",
-]

@@ -105,7 +105,7 @@ class Matching:
         """Whether a pair needs no review: it is sure, the column has values, and nothing speaks clearly against it."""
         return (
             self.confidence(source, target) >= ACCEPTED
-            and self.sources[source].kind not in (Kind.EMPTY, Kind.BINARY)
+            and not _has_no_texts(self.sources[source])
             and not self.evidence(source, target).contradicted
         )
 
@@ -247,6 +247,13 @@ def _combined(matching: Matching, target: int, combined: Combined) -> Proposal:
     )
 
 
+def _has_no_texts(source: Traits) -> bool:
+    """Whether a column was looked at, and holds nothing that could be mapped."""
+    return source.kind is Kind.BINARY or (
+        source.kind is Kind.EMPTY and source.profile is not None and source.profile.rows > 0
+    )
+
+
 def _runners_up(matching: Matching, target: int, chosen: int | None) -> tuple[RunnerUp, ...]:
     """The columns that come after the chosen one."""
     return tuple(
@@ -265,8 +272,7 @@ def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
     source = matching.sources[chosen]
     sure = round(matching.confidence(chosen, target), 3)
     said = reasons(source, matching.targets[target], matching.evidence(chosen, target))
-    empty = source.kind in (Kind.EMPTY, Kind.BINARY)
-    if empty:
+    if _has_no_texts(source):
         said = (*said, f"but the column holds {'no values' if source.kind is Kind.EMPTY else 'binary data'}")
     return Proposal(
         name,

@@ -62,6 +62,8 @@ _DAY = (
     rf"|[0-3]?[0-9][ -]{_MONTH}[ ,-]+(?:[12][0-9])?[0-9]{{2}}|{_MONTH}\.? [0-3]?[0-9](?:st|nd|rd|th)?,? [12][0-9]{{3}}"
     r"|[12][0-9]{3}年[01]?[0-9]月[0-3]?[0-9]日)"
 )
+_ZONE = "(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})"
+_UNIX_DATE = rf"{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}}"
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
@@ -76,8 +78,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         (Kind.DATE, rf"^\s*{_DAY}\s*$"),
         (
             Kind.DATE_TIME,
-            rf"^\s*(?:{_DAY}[T ,]+{_CLOCK}\s*(?:Z|UTC|[+-][0-9]{{2}}:?[0-9]{{2}})?"
-            rf"|{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}})\s*$",
+            rf"^\s*(?:{_DAY}[T ,]+{_CLOCK}\s*{_ZONE}?|{_UNIX_DATE})\s*$",
         ),
         (Kind.TIME, rf"^\s*{_CLOCK}\s*$"),
         (Kind.QUANTITY, r"^(?:[^0-9A-Za-z]{0,6}|[A-Za-z]{1,4}\.? )[+-]?[0-9][0-9,.' ]*[^0-9]{0,12}$"),
@@ -216,10 +217,12 @@ def profile_column(name: str, position: int, values: Iterable[str | None]) -> Co
         if value is not None:
             counts[value[:_MAX_TEXT]] += 1
     present = sum(counts.values())
-    common = tuple(counts.most_common(_MAX_VALUES))
-    telling = [(value, count) for value, count in common if value.strip().casefold() not in PLACEHOLDERS]
+    ranked = counts.most_common()
+    common = tuple(ranked[:_MAX_VALUES])
+    real = [(value, count) for value, count in ranked if value.strip().casefold() not in PLACEHOLDERS]
+    telling = real[:_MAX_VALUES]
     kind, share = _kind(telling)
-    quantiles = _quantiles(telling) if kind in _MEASURABLE else ()
+    quantiles = _quantiles(real) if kind in _MEASURABLE else ()
     if kind is Kind.TEXT and quantiles:
         kind = Kind.QUANTITY
     return ColumnProfile(
