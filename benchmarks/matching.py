@@ -25,8 +25,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from rapidfuzz.fuzz import ratio
 
@@ -239,7 +239,7 @@ def reliability(judged: Sequence[Judged]) -> None:
     """Print how often proposals of a confidence are right."""
     print(_row("\nconfidence", "said", "right", "fields"))
     edges = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.01)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = [one for one in judged if low <= one.confidence < high]
         if inside:
             said = statistics.mean(one.confidence for one in inside)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -83,7 +84,7 @@ def test_any_texts_can_be_profiled(values: list[str | None]) -> None:
 def test_a_shape_is_short_and_has_no_runs(text: str) -> None:
     found = shape(text)
     assert len(found) <= 24
-    assert all(one != other for one, other in zip(found, found[1:], strict=False))
+    assert all(one != other for one, other in pairwise(found))
 
 
 def test_an_arrow_table_of_all_types_is_profiled() -> None:
@@ -93,7 +94,7 @@ def test_an_arrow_table_of_all_types_is_profiled() -> None:
             "float": [1.5, float("nan"), 2.5],
             "yes": [True, False, True],
             "day": [date(2020, 1, 2)] * 3,
-            "moment": [datetime(2020, 1, 2, 3, 4)] * 3,
+            "moment": [datetime(2020, 1, 2, 3, 4)] * 3,  # noqa: DTZ001
             "bytes": [b"\xff\x00", b"\x00", None],
             "list": [[1], [2, 3], None],
             "none": pa.nulls(3),
@@ -143,7 +144,7 @@ def test_a_csv_file_of_zero_bytes_and_one_of_another_encoding_are_told(tmp_path:
     with pytest.raises(ValueError, match="is empty; a sample has a header"):
         profile_csv(path)
     path.write_bytes("näme\nx\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="is not utf-8.*name its encoding"):
+    with pytest.raises(ValueError, match=r"is not utf-8.*name its encoding"):
         profile_csv(path)
     assert profile_csv(path, encoding="latin-1").columns[0].name == "näme"
 
