@@ -128,7 +128,7 @@ GENERATORS: dict[str, Callable[[random.Random, int], str]] = {
     "zip": lambda rng, _: f"{rng.randint(10000, 99999)}",
     "country": lambda rng, _: rng.choice(_COUNTRIES),
     "company": lambda rng, _: rng.choice(_COMPANIES),
-    "serial": lambda rng, row: str(10000 + row),
+    "serial": lambda _, row: str(10000 + row),
     "code": lambda rng, _: f"{rng.choice('ABCDEF')}{rng.randint(100, 999)}-{rng.randint(10, 99)}",
     "day": lambda rng, _: "{:04}-{:02}-{:02}".format(*_day(rng, 2019, 2025)),
     "old_day": lambda rng, _: "{2:02}.{1:02}.{0:04}".format(*_day(rng, 1940, 2004)),
@@ -176,7 +176,6 @@ GENERATORS: dict[str, Callable[[random.Random, int], str]] = {
     "severity": lambda rng, _: rng.choice(["low", "medium", "high", "critical"]),
     "plate": lambda rng, _: f"{rng.choice('BMHK')}-{rng.choice('AXR')}{rng.choice('EBT')} {rng.randint(10, 9999)}",
     "grade": lambda rng, _: rng.choice(["A", "B", "C", "D", "F"]),
-    "empty": lambda rng, _: "",
 }  # fmt: skip
 """What makes the values of a source column."""
 

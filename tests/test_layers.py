@@ -22,10 +22,19 @@ FORBIDDEN = {
         "httpx",
         "starlette",
     },
-    "generator": {"lume_dagster.service", "lume_dagster.client", "dagster", "httpx", "starlette"},
+    "generator": {
+        "lume_dagster.service",
+        "lume_dagster.client",
+        "dagster",
+        "httpx",
+        "starlette",
+        "sqlalchemy",
+        "numpy",
+        "pandas",
+    },
     "service": {"lume_dagster.client", "dagster"},
-    "client": {"lume_dagster.service", "lume_dagster.engine", "dagster"},
-    ".": {"lume_dagster.service", "lume_dagster.engine"},
+    "client": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine", "dagster"},
+    ".": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine"},
 }
 # The one place that opens the embedded Lume, and the command line, which serves it and checks flow files.
 OPENERS = {"connect.py", "cli.py"}
@@ -73,6 +82,8 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
             "from lume_dagster import build_lume_assets, LumeResource",
             ["duckdb", "httpx", "pyarrow", "starlette"],
         ),
+        ("import lume_dagster.generator.matching", ["dagster", "httpx", "sqlalchemy"]),
+        ("from lume_dagster import build_lume_assets, LumeResource", ["duckdb", "starlette.applications"]),
     ],
 )
 def test_what_is_not_needed_is_not_imported(statement: str, unwanted: list[str]) -> None:

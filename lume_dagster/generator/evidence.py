@@ -16,7 +16,6 @@ from rapidfuzz.process import extractOne
 
 from lume_dagster.engine.pattern import PatternProblem, translate
 from lume_dagster.generator.names import (
-    HAN_SCRIPT,
     Name,
     NameWeights,
     compare_names,
@@ -34,12 +33,23 @@ _MAX_TERMS = 400
 _MAX_OPTIONS = 200
 _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
+_ELSEWHERE = -0.5
 _SHORT = 8
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
 _TEXTUAL = {Kind.TEXT, Kind.CODE}
 _DISTINCTIVE = {Kind.EMAIL, Kind.URI, Kind.UUID, Kind.IP_ADDRESS}
+_MISFITS: tuple[tuple[set[Kind], set[Kind], float], ...] = (
+    (_DISTINCTIVE, set(), -1.0),
+    (_TEMPORAL, {Kind.INTEGER, Kind.CODE, Kind.QUANTITY}, -0.3),
+    (_TEMPORAL, set(), -0.8),
+    ({Kind.BOOLEAN}, {Kind.INTEGER, Kind.TEXT}, -0.2),
+    ({Kind.BOOLEAN}, set(), -0.7),
+    ({Kind.CODE}, set(), 0.0),
+    (set(Kind), set(), -0.5),
+)
+"""Kinds that differ, and how far that speaks against a pair; the first that applies."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class Traits:
         grams: The letters in groups of three, likewise.
         limits: The smallest and the greatest number that is permitted.
         pattern: An expression in RE2's dialect that each value has to match.
+        local: A date and time without a zone is wanted.
+        typed: The schema says the kind; nothing else can become the field.
     """
 
     name: Name
@@ -69,6 +81,8 @@ class Traits:
     grams: Mapping[str, float]
     limits: tuple[float | None, float | None] = (None, None)
     pattern: str | None = None
+    local: bool = False
+    typed: bool = False
 
     @property
     def is_choice(self) -> bool:
@@ -115,6 +129,11 @@ class Evidence:
     lengths: float = 0.0
     distinct: float = 0.0
     permitted: float = 0.0
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether something speaks so clearly against the pair that people should look at it, whatever is for it."""
+        return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or self.numbers < _ELSEWHERE
 
 
 FIGURES: tuple[str, ...] = tuple(field.name for field in fields(Evidence))
@@ -184,6 +203,8 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         values,
         limits,
         _pattern(schema.get("pattern")),
+        local=schema.get("format") == "date-time-local",
+        typed=field_kind(schema) is not None,
     )
 
 
@@ -209,6 +230,9 @@ def _traits(
     values: Iterable[tuple[str, int]],
     limits: tuple[float | None, float | None] = (None, None),
     pattern: str | None = None,
+    *,
+    local: bool = False,
+    typed: bool = False,
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -221,7 +245,18 @@ def _traits(
         for gram in _grams(text):
             grams[gram] += count
     return Traits(
-        name, title, about, kind, profile, _shares(plain), _shares(terms), _shares(grams), limits, pattern
+        name,
+        title,
+        about,
+        kind,
+        profile,
+        _shares(plain),
+        _shares(terms),
+        _shares(grams),
+        limits,
+        pattern,
+        local,
+        typed,
     )
 
 
@@ -390,15 +425,16 @@ def kind_fit(source: Kind | None, target: Kind | None) -> float:
         if source in group and target in group:
             return fit
     pair = {source, target}
-    if pair & _DISTINCTIVE:
-        return -1.0
-    if pair & _TEMPORAL:
-        return -0.3 if pair & {Kind.INTEGER, Kind.CODE, Kind.QUANTITY} else -0.8
-    if Kind.BOOLEAN in pair:
-        return -0.2 if pair & {Kind.INTEGER, Kind.TEXT} else -0.7
-    if Kind.CODE in pair:
-        return 0.0
-    return -0.5
+    return next(fit for kinds, others, fit in _MISFITS if pair & kinds and (not others or pair & others))
+
+
+def is_possible(source: Traits, target: Traits) -> bool:
+    """Whether the source's values can become the field's at all: a text is no number, and a day is no moment."""
+    if not target.typed or target.kind is Kind.BOOLEAN:
+        return True
+    if source.kind in _TEMPORAL and target.kind in _TEMPORAL:
+        return source.kind in (target.kind, Kind.DATE_TIME)
+    return kind_fit(source.kind, target.kind) >= 0
 
 
 _TRUTHS = {"yes", "no", "true", "false", "y", "n", "0", "1", "0.0", "1.0"}
@@ -447,15 +483,3 @@ def permitted(source: Traits, target: Traits) -> float:
         matched = pc.sum(pc.match_substring_regex(pa.array(texts), target.pattern)).as_py() or 0
         shares.append(2 * matched / len(texts) - 1)
     return min(shares, default=0.0)
-
-
-__all__ = [
-    "FIGURES",
-    "HAN_SCRIPT",
-    "Comparison",
-    "Evidence",
-    "Traits",
-    "field_kind",
-    "field_traits",
-    "source_traits",
-]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from rapidfuzz.fuzz import ratio
 from rapidfuzz.process import extract
 
 from lume_dagster.generator.assignment import assign
-from lume_dagster.generator.evidence import Comparison, Evidence, Traits, field_traits, source_traits
+from lume_dagster.generator.combined import Combined, columns, combinations
+from lume_dagster.generator.evidence import (
+    Comparison,
+    Evidence,
+    Traits,
+    field_traits,
+    is_possible,
+    source_traits,
+)
 from lume_dagster.generator.profile import Kind, Profile
 from lume_dagster.generator.reasons import reasons
 from lume_dagster.generator.scoring import Regime, calibrate, confidence, log_odds, regime, score
@@ -27,6 +34,7 @@ ACCEPTED = 0.9
 RUNNERS_UP = 3
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
+_IMPOSSIBLE = 0.0
 
 
 class SampleError(ValueError):
@@ -93,13 +101,24 @@ class Matching:
         """How sure a pair is, from 0 to 1."""
         return confidence(self.odds[source][target])
 
+    def accepts(self, source: int, target: int) -> bool:
+        """Whether a pair needs no review: it is sure, the column has values, and nothing speaks clearly against it."""
+        return (
+            self.confidence(source, target) >= ACCEPTED
+            and not _has_no_texts(self.sources[source])
+            and not self.evidence(source, target).contradicted
+        )
+
     def ranked(self, target: int) -> list[int]:
         """The source columns by how sure they are for a field, the surest first."""
         return sorted(range(len(self.sources)), key=lambda source: (-self.odds[source][target], source))
 
-    @cached_property
-    def assigned(self) -> Mapping[int, int]:
-        """Which source column each target field gets, by their places; not all get one."""
+    def assign(self, taken: Container[int] = ()) -> Mapping[int, int]:
+        """Which source column each target field gets, by their places; not all get one.
+
+        Args:
+            taken: The fields that are made of something else.
+        """
         least = log_odds(PROPOSED)
         return assign(
             {
@@ -109,6 +128,7 @@ class Matching:
                     if self.odds[source][target] > least
                 }
                 for target in range(len(self.targets))
+                if target not in taken
             }
         )
 
@@ -151,6 +171,10 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
             scores[source][target] = score(comparison.evidence(sources[source], targets[target]))
             regimes[source][target] = regime(sources[source], targets[target])
     odds = calibrate(scores, regimes)
+    for source, line in zip(sources, odds, strict=True):
+        for place, target in enumerate(targets):
+            if not is_possible(source, target):
+                line[place] = min(line[place], _IMPOSSIBLE)
     return Matching(tuple(sources), tuple(targets), tuple(map(tuple, odds)), comparison)
 
 
@@ -166,7 +190,7 @@ def _candidates(sources: Sequence[Traits], targets: Sequence[Traits]) -> list[Se
             list(source.values)[:20]
         ):
             by_word.setdefault(word, []).append(place)
-    found = []
+    found: list[Sequence[int]] = []
     for target in targets:
         near = [place for _, _, place in extract(target.name.joined, spelled, scorer=ratio, limit=limit // 2)]
         words = {word for reading in target.name.readings for word in reading} | set(list(target.values)[:50])
@@ -193,25 +217,62 @@ def propose(
         SampleError: There is nothing to compare, or a column's name is not unique.
     """
     matching = match(profile, target_schema, sample)
-    return tuple(_single(matching, target) for target in range(len(matching.targets)))
+    alone = matching.assign()
+    sources = columns(matching.sources)
+    made = {}
+    for target, traits in enumerate(matching.targets):
+        sure = matching.confidence(alone[target], target) if target in alone else 0.0
+        best = next(iter(combinations(traits, sources)), None)
+        if best is not None and best.confidence > sure:
+            made[target] = best
+    assigned = matching.assign(made)
+    return tuple(
+        _combined(matching, target, made[target])
+        if target in made
+        else _single(matching, target, assigned.get(target))
+        for target in range(len(matching.targets))
+    )
 
 
-def _single(matching: Matching, target: int) -> Proposal:
-    """The proposal of one column for a field, or that it is left open."""
-    chosen = matching.assigned.get(target)
-    runners_up = tuple(
+def _combined(matching: Matching, target: int, combined: Combined) -> Proposal:
+    """The proposal of a field that is made of several columns, or of a part of one."""
+    return Proposal(
+        matching.targets[target].name.text,
+        combined.sources,
+        combined.operation,
+        combined.confidence,
+        (combined.reason,),
+        _runners_up(matching, target, None),
+        accepted=combined.confidence >= ACCEPTED,
+    )
+
+
+def _has_no_texts(source: Traits) -> bool:
+    """Whether a column was looked at, and holds nothing that could be mapped."""
+    return source.kind is Kind.BINARY or (
+        source.kind is Kind.EMPTY and source.profile is not None and source.profile.rows > 0
+    )
+
+
+def _runners_up(matching: Matching, target: int, chosen: int | None) -> tuple[RunnerUp, ...]:
+    """The columns that come after the chosen one."""
+    return tuple(
         RunnerUp(matching.sources[source].name.text, round(matching.confidence(source, target), 3))
         for source in matching.ranked(target)[: RUNNERS_UP + 1]
         if source != chosen and matching.confidence(source, target) >= _LEAST_RUNNER_UP
     )[:RUNNERS_UP]
+
+
+def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
+    """The proposal of one column for a field, or that it is left open."""
+    runners_up = _runners_up(matching, target, chosen)
     name = matching.targets[target].name.text
     if chosen is None:
         return Proposal(name, (), None, 0.0, ("no column is near enough",), runners_up, accepted=False)
     source = matching.sources[chosen]
     sure = round(matching.confidence(chosen, target), 3)
     said = reasons(source, matching.targets[target], matching.evidence(chosen, target))
-    empty = source.kind in (Kind.EMPTY, Kind.BINARY)
-    if empty:
+    if _has_no_texts(source):
         said = (*said, f"but the column holds {'no values' if source.kind is Kind.EMPTY else 'binary data'}")
     return Proposal(
         name,
@@ -220,5 +281,5 @@ def _single(matching: Matching, target: int) -> Proposal:
         sure,
         said,
         runners_up,
-        accepted=sure >= ACCEPTED and not empty,
+        accepted=matching.accepts(chosen, target),
     )

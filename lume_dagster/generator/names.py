@@ -20,6 +20,7 @@ _MAX_NAME = 200
 _LONGEST_PHRASE = max(map(len, CONCEPTS))
 _LONGEST_HAN = max(map(len, HAN))
 _PIECES = re.compile(r"[㐀-鿿豈-﫿]+|[^\W\d_]+|[0-9]+")
+_HAN_SCRIPT = re.compile("[㐀-鿿豈-﫿]")
 _CASES = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])")
 _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
     word
@@ -95,17 +96,13 @@ def words(text: str) -> tuple[str, ...]:
     found: list[str] = []
     plain = unicodedata.normalize("NFKC", text[:_MAX_NAME])
     for piece in _PIECES.findall(plain):
-        if HAN_SCRIPT.match(piece):
+        if _HAN_SCRIPT.match(piece):
             found.extend(_han_words(piece))
             continue
         for part in _CASES.split(piece):
             folded = unicodedata.normalize("NFKD", part.casefold())
             found.append("".join(char for char in folded if not unicodedata.combining(char)))
     return tuple(word for word in found if word)
-
-
-HAN_SCRIPT = re.compile("[㐀-鿿豈-﫿]")
-"""A character of Chinese or Japanese script."""
 
 
 def _han_words(text: str) -> Iterable[str]:
@@ -166,8 +163,9 @@ def parse_name(text: str) -> Name:
     tokens = tuple(piece for word in raw for piece in _segments(word))
     readings = [tokens, _concepts(tokens)]
     for index, token in enumerate(tokens):
-        for phrase in ACRONYMS.get(token, ()):
-            readings.append(_concepts((*tokens[:index], *phrase, *tokens[index + 1 :])))
+        readings.extend(
+            _concepts((*tokens[:index], *phrase, *tokens[index + 1 :])) for phrase in ACRONYMS.get(token, ())
+        )
     return Name(text, tokens, tuple(dict.fromkeys(readings)), joined)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,12 @@ _DAY = (
     rf"|[0-3]?[0-9][ -]{_MONTH}[ ,-]+(?:[12][0-9])?[0-9]{{2}}|{_MONTH}\.? [0-3]?[0-9](?:st|nd|rd|th)?,? [12][0-9]{{3}}"
     r"|[12][0-9]{3}年[01]?[0-9]月[0-3]?[0-9]日)"
 )
+_ZONE = "(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})"
+_UNIX_DATE = rf"{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}}"
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
+        (Kind.DATE, r"^\s*(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])\s*$"),
         (Kind.INTEGER, CAST_RULES[ValueType.INTEGER].pattern),
         (Kind.NUMBER, CAST_RULES[ValueType.NUMBER].pattern),
         (Kind.BOOLEAN, r"^\s*(?:true|false|yes|no|y|n|t|f)\s*$"),
@@ -76,8 +78,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         (Kind.DATE, rf"^\s*{_DAY}\s*$"),
         (
             Kind.DATE_TIME,
-            rf"^\s*(?:{_DAY}[T ,]+{_CLOCK}\s*(?:Z|UTC|[+-][0-9]{{2}}:?[0-9]{{2}})?"
-            rf"|{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}})\s*$",
+            rf"^\s*(?:{_DAY}[T ,]+{_CLOCK}\s*{_ZONE}?|{_UNIX_DATE})\s*$",
         ),
         (Kind.TIME, rf"^\s*{_CLOCK}\s*$"),
         (Kind.QUANTITY, r"^(?:[^0-9A-Za-z]{0,6}|[A-Za-z]{1,4}\.? )[+-]?[0-9][0-9,.' ]*[^0-9]{0,12}$"),
@@ -87,6 +88,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
 _ENOUGH = 0.85
 _MEASURABLE = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY, Kind.TEXT, Kind.CODE, Kind.BOOLEAN})
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?\.?[0-9]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+_NUMBER_TAIL = re.compile(r"[0-9+.,%-]*$")
 PLACEHOLDERS = frozenset(
     {
         "",
@@ -215,10 +217,12 @@ def profile_column(name: str, position: int, values: Iterable[str | None]) -> Co
         if value is not None:
             counts[value[:_MAX_TEXT]] += 1
     present = sum(counts.values())
-    common = tuple(counts.most_common(_MAX_VALUES))
-    telling = [(value, count) for value, count in common if value.strip().casefold() not in PLACEHOLDERS]
+    ranked = counts.most_common()
+    common = tuple(ranked[:_MAX_VALUES])
+    real = [(value, count) for value, count in ranked if value.strip().casefold() not in PLACEHOLDERS]
+    telling = real[:_MAX_VALUES]
     kind, share = _kind(telling)
-    quantiles = _quantiles(telling) if kind in _MEASURABLE else ()
+    quantiles = _quantiles(real) if kind in _MEASURABLE else ()
     if kind is Kind.TEXT and quantiles:
         kind = Kind.QUANTITY
     return ColumnProfile(
@@ -273,8 +277,8 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
         return ()
     head = tail = 0
     if len(texts) > 1:
-        head = len(re.sub(r"[0-9+.,-]*$", "", commonprefix(texts)))
-        tail = len(re.sub(r"[0-9.,%]*$", "", commonprefix([text[::-1] for text in texts])))
+        head = len(_NUMBER_TAIL.sub("", _shared_start(texts)))
+        tail = len(_NUMBER_TAIL.sub("", _shared_start([text[::-1] for text in texts])))
     numbers: list[tuple[float, int]] = []
     missed = 0
     for text, count in values:
@@ -296,6 +300,15 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
             found_quantiles.append(number)
             place += 1
     return tuple(found_quantiles)
+
+
+def _shared_start(texts: Sequence[str]) -> str:
+    """What all texts start with."""
+    low, high = min(texts), max(texts)
+    same = 0
+    while same < len(low) and low[same] == high[same]:
+        same += 1
+    return low[:same]
 
 
 def _lengths(values: Sequence[tuple[str, int]]) -> tuple[int, int, int]:

@@ -30,11 +30,12 @@ def reasons(source: Traits, target: Traits, evidence: Evidence) -> tuple[str, ..
 def _name(source: Traits, target: Traits, evidence: Evidence) -> str:
     if evidence.same_name:
         return "the names are the same"
-    alike = []
-    for one in source.name.tokens:
-        for other in target.name.tokens:
-            if word_similarity(one, other) >= 0.6:
-                alike.append(one if one == other else f"{one} = {other}")
+    alike = [
+        one if one == other else f"{one} = {other}"
+        for one in source.name.tokens
+        for other in target.name.tokens
+        if word_similarity(one, other) >= 0.6
+    ]
     if alike:
         return f"the names have in common: {', '.join(dict.fromkeys(alike))}"
     return "the names mean much the same" if evidence.name > 0.5 else ""

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lume_dagster.generator.names import NameEvidence, NameWeights, compare_names, parse_name, words
+
+
+def compare(left: str, right: str, *others: str) -> NameEvidence:
+    one, other = parse_name(left), parse_name(right)
+    rest = [parse_name(name) for name in others]
+    return compare_names(one, other, NameWeights([one, *rest]), NameWeights([other, *rest]))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("customer_id", ("customer", "id")),
+        ("customerID", ("customer", "id")),
+        ("CustomerIDNumber", ("customer", "id", "number")),
+        ("HTTPStatus", ("http", "status")),
+        ("address2", ("address", "2")),
+        ("  E-Mail  ", ("e", "mail")),
+        ("Größe", ("grosse",)),
+        ("prénom", ("prenom",)),
+        ("發布日期", ("published", "date")),
+        ("", ()),
+        ("___", ()),
+    ],
+)
+def test_a_name_is_taken_apart(text: str, found: tuple[str, ...]) -> None:
+    assert words(text) == found
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("cust_nm", "customer_name"),
+        ("dob", "date_of_birth"),
+        ("qty", "quantity"),
+        ("tailnum", "tail_number"),
+        ("Acclrtn", "acceleration"),
+        ("zip", "postal_code"),
+        ("surname", "last_name"),
+        ("NChildren", "number_of_children"),
+        ("標題", "title"),
+        ("Nachname", "family_name"),
+        ("hrspwr", "horsepower"),
+        ("precipitaton", "precipitation"),
+        ("lost_to_follow_up", "lostToFollowup"),
+        ("poc", "point_of_care"),
+    ],
+)
+def test_names_of_the_same_thing_are_alike(left: str, right: str) -> None:
+    assert compare(left, right).common > 0.65
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("order_date", "ship_city"), ("price", "first_name"), ("latitude", "invoice_number"), ("a", "z")],
+)
+def test_names_of_other_things_are_not(left: str, right: str) -> None:
+    assert compare(left, right).common < 0.4
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("first_name", "last_name"),
+        ("dep_delay", "arr_delay"),
+        ("start_date", "end_date"),
+        ("min_temp", "max_temp"),
+        ("billing_city", "shipping_city"),
+        ("net_amt", "gross_amount"),
+    ],
+)
+def test_words_that_exclude_each_other_are_seen(left: str, right: str) -> None:
+    assert compare(left, right).opposed
+    assert not compare(left, left).opposed
+
+
+def test_a_word_that_each_column_has_says_little() -> None:
+    others = [f"patient_{word}" for word in ("name", "age", "weight", "height", "city")]
+    assert (
+        compare("patient_age", "patient_name", *others).common < compare("patient_age", "age", *others).common
+    )
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_names_can_be_compared(left: str, right: str) -> None:
+    found, back = compare(left, right), compare(right, left)
+    for figure in ("common", "contained", "spelling", "head"):
+        assert 0 <= getattr(found, figure) <= 1
+    assert found.exact == back.exact
+    assert found.opposed == back.opposed
+    assert compare(left, left).common == 1.0
