@@ -83,7 +83,6 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
             ["duckdb", "httpx", "pyarrow", "starlette"],
         ),
         ("import lume_dagster.generator.matching", ["dagster", "httpx", "sqlalchemy"]),
-        ("from lume_dagster import build_lume_assets, LumeResource", ["duckdb", "starlette.applications"]),
     ],
 )
 def test_what_is_not_needed_is_not_imported(statement: str, unwanted: list[str]) -> None:
