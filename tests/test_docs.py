@@ -90,3 +90,11 @@ def test_links_lead_somewhere() -> None:
     for page in (PROJECT / "README.md", PROJECT / "docs" / "flow-versions.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_python_of_the_page_on_matching_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks((PROJECT / "docs" / "matching.md").read_text(), "python")
+    exec(block, {"__name__": "matching"})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].startswith("full_name {'concat': ['Vorname', 'Nachname'], 'separator': ' '}")
+    assert printed[3].startswith("credit_limit None")
