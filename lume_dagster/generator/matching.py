@@ -173,9 +173,9 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
             scores[source][target] = score(comparison.evidence(sources[source], targets[target]))
             regimes[source][target] = regime(sources[source], targets[target])
     odds = calibrate(scores, regimes)
-    for source, line in zip(sources, odds, strict=True):
-        for place, target in enumerate(targets):
-            if not is_possible(source, target):
+    for line, column in zip(odds, sources, strict=True):
+        for place, wanted in enumerate(targets):
+            if not is_possible(column, wanted):
                 line[place] = min(line[place], _IMPOSSIBLE)
     return Matching(tuple(sources), tuple(targets), tuple(map(tuple, odds)), comparison)
 
