@@ -1,1 +1,1 @@
-"""Proposes a mapper: from a sample of source records and a target schema to entries of a flow file, offline."""
+"""Makes a mapper out of a sample of source records and a target schema; knows neither HTTP nor Dagster."""

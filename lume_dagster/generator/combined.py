@@ -205,17 +205,13 @@ def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterato
         for last in lasts if of_first is not None else ():
             if of_first is None or of_first != last.of("last_name"):
                 continue
-            if (
-                role.of != of_first
-                and (role.of - of_first or of_first)
-                and not (_is_person(role.of) and (not of_first or role.of == of_first))
-            ):
+            if role.of != of_first and (of_first or not _is_person(role.of)):
                 continue
             alone = sum(column.of("first_name") is not None for column in sources) == 1
             sure = SURE if role.what == "full_name" or role.of == of_first or alone else LIKELY
-            order, separator, said = _name_order(target, first, last)
-            if said is None:
-                sure, said = min(sure, OPEN), "the wanted form shows neither order"
+            order, separator, said, clear = _name_order(target, first, last)
+            if not clear:
+                sure = min(sure, OPEN)
             parts = [column.name for column in order]
             nulls = first.profile.nulls or last.profile.nulls
             operation = (
@@ -228,20 +224,20 @@ def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterato
             )
 
 
-def _name_order(target: Traits, first: Column, last: Column) -> tuple[tuple[Column, Column], str, str | None]:
-    """Which name comes first, what stands between, and how that is known; None if examples show something else."""
+def _name_order(target: Traits, first: Column, last: Column) -> tuple[tuple[Column, Column], str, str, bool]:
+    """Which name comes first, what stands between, how that is known, and whether it is clear."""
     examples = _examples(target)
     if examples:
         with_comma = sum("," in value for value in examples) / len(examples)
         if with_comma >= 0.8:
-            return (last, first), ", ", ", as `Last, First` in the wanted form"
+            return (last, first), ", ", ", as `Last, First` in the wanted form", True
         if with_comma <= 0.2 and sum(" " in value for value in examples) >= 0.5 * len(examples):
-            return (first, last), " ", ", in the order of the wanted form"
-        return (first, last), " ", None
+            return (first, last), " ", ", in the order of the wanted form", True
+        return (first, last), " ", "; the wanted form shows neither order", False
     about = " ".join(target.about)
     if re.search(r"\b(?:last|surname|family)\b.*\b(?:first|given|forename)\b", about):
-        return (last, first), ", ", ", the last one first as the description says"
-    return (first, last), " ", ""
+        return (last, first), ", ", "; the description names the last one first", False
+    return (first, last), " ", "", True
 
 
 def _part_of_name(_target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
@@ -269,8 +265,9 @@ def _part_of_name(_target: Traits, role: Role, sources: Sequence[Column]) -> Ite
             said = "two words" if sure == SURE else "two words, some of more: look at these"
         else:
             continue
-        if plain and not of and not any(one.of("first_name") or one.of("last_name") for one in sources):
-            sure = min(sure, LIKELY) if sure == SURE and role.of else sure
+        if plain and not of:
+            # Products and companies have names of two words, too.
+            sure = min(sure, LIKELY)
         yield Combined((column.name,), operation, sure, f"the values of {column.name} are names of {said}")
 
 

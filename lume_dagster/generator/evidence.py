@@ -69,6 +69,7 @@ class Traits:
         pattern: An expression in RE2's dialect that each value has to match.
         local: A date and time without a zone is wanted.
         typed: The schema says the kind; nothing else can become the field.
+        options: The permitted values as they are written; none if the schema lists none.
     """
 
     name: Name
@@ -83,6 +84,7 @@ class Traits:
     pattern: str | None = None
     local: bool = False
     typed: bool = False
+    options: frozenset[str] = frozenset()
 
     @property
     def is_choice(self) -> bool:
@@ -205,6 +207,7 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         _pattern(schema.get("pattern")),
         local=schema.get("format") == "date-time-local",
         typed=field_kind(schema) is not None,
+        options=frozenset(str(value) for value in schema.get("enum", ()) if isinstance(value, str)),
     )
 
 
@@ -233,6 +236,7 @@ def _traits(
     *,
     local: bool = False,
     typed: bool = False,
+    options: frozenset[str] = frozenset(),
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -257,6 +261,7 @@ def _traits(
         pattern,
         local,
         typed,
+        options,
     )
 
 

@@ -13,6 +13,7 @@ from rapidfuzz.process import extract
 
 from lume_dagster.generator.assignment import assign
 from lume_dagster.generator.combined import Combined, columns, combinations
+from lume_dagster.generator.conformity import conforming
 from lume_dagster.generator.evidence import (
     Comparison,
     Evidence,
@@ -35,6 +36,7 @@ RUNNERS_UP = 3
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
 _IMPOSSIBLE = 0.0
+_NEARLY_ALL = 0.9
 
 
 class SampleError(ValueError):
@@ -171,9 +173,9 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
             scores[source][target] = score(comparison.evidence(sources[source], targets[target]))
             regimes[source][target] = regime(sources[source], targets[target])
     odds = calibrate(scores, regimes)
-    for source, line in zip(sources, odds, strict=True):
-        for place, target in enumerate(targets):
-            if not is_possible(source, target):
+    for line, column in zip(odds, sources, strict=True):
+        for place, wanted in enumerate(targets):
+            if not is_possible(column, wanted):
                 line[place] = min(line[place], _IMPOSSIBLE)
     return Matching(tuple(sources), tuple(targets), tuple(map(tuple, odds)), comparison)
 
@@ -272,6 +274,9 @@ def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
     source = matching.sources[chosen]
     sure = round(matching.confidence(chosen, target), 3)
     said = reasons(source, matching.targets[target], matching.evidence(chosen, target))
+    share = conforming(source, matching.targets[target])
+    if share < _NEARLY_ALL:
+        said = (*said, f"but {1 - share:.0%} of the values do not go into the field as they stand")
     if _has_no_texts(source):
         said = (*said, f"but the column holds {'no values' if source.kind is Kind.EMPTY else 'binary data'}")
     return Proposal(
@@ -281,5 +286,5 @@ def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
         sure,
         said,
         runners_up,
-        accepted=matching.accepts(chosen, target),
+        accepted=share >= _NEARLY_ALL and matching.accepts(chosen, target),
     )

@@ -16,7 +16,7 @@ from rapidfuzz.fuzz import ratio
 from lume_dagster.generator.vocabulary import ABBREVIATIONS, ACRONYMS, CONCEPTS, HAN, OPPOSITES, STOPWORDS
 
 _MAX_TOKENS = 12
-_MAX_NAME = 200
+_MAX_TEXT = 1_000
 _LONGEST_PHRASE = max(map(len, CONCEPTS))
 _LONGEST_HAN = max(map(len, HAN))
 _PIECES = re.compile(r"[㐀-鿿豈-﫿]+|[^\W\d_]+|[0-9]+")
@@ -94,7 +94,7 @@ def stem(word: str) -> str:
 def words(text: str) -> tuple[str, ...]:
     """The words of a name or a description, in lower case and without accents."""
     found: list[str] = []
-    plain = unicodedata.normalize("NFKC", text[:_MAX_NAME])
+    plain = unicodedata.normalize("NFKC", text[:_MAX_TEXT])
     for piece in _PIECES.findall(plain):
         if _HAN_SCRIPT.match(piece):
             found.extend(_han_words(piece))

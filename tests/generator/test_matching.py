@@ -149,6 +149,18 @@ def test_values_against_the_pattern_are_marked() -> None:
     assert not proposals({"code": ["17", "18"]}, properties)["code"].accepted
 
 
+def test_values_that_do_not_go_in_as_they_stand_are_marked() -> None:
+    day = {"type": "string", "format": "date"}
+    assert proposals({"birthday": ["2020-01-31", "2020-02-03"]}, {"birthday": day})["birthday"].accepted
+    german = proposals({"birthday": ["31.01.2020", "03.02.2020"]}, {"birthday": day})["birthday"]
+    assert german.sources == ("birthday",)
+    assert not german.accepted
+    assert german.reasons[-1] == "but 100% of the values do not go into the field as they stand"
+    options = {"type": "string", "enum": ["male", "female"]}
+    assert proposals({"gender": ["male", "female"]}, {"gender": options})["gender"].accepted
+    assert not proposals({"gender": ["Male", "Female"]}, {"gender": options})["gender"].accepted
+
+
 @pytest.mark.parametrize(
     "values", [[None, None], ["", "n/a"], [b"\x00\xff", b"\x00\x01"]], ids=["nulls", "placeholders", "binary"]
 )
