@@ -80,3 +80,8 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    # `dg list components` looks here for what it does not find among the names that are imported already.
+    return sorted({*globals(), *__all__})

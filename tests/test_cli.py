@@ -253,7 +253,7 @@ def test_a_draft_may_be_the_first_version(
 
 
 def test_a_hosted_lume_is_spoken_to_with_its_key(environment: dict[str, str | None]) -> None:
-    with ScriptedLume(api_key="hunter2", flows=[{"name": "people", "version": "v1"}]) as lume:
+    with ScriptedLume(api_key="hunter2", flows=[{"flow_version": "people:v1"}]) as lume:
         hosted = {**environment, "LUME_BASE_URL": lume.url, "LUME_API_KEY": "hunter2"}
         assert told(hosted, "flows", "list")[0]["name"] == "people"
         refused = call({**hosted, "LUME_API_KEY": "wrong"}, "flows", "list")

@@ -241,6 +241,8 @@ def test_the_python_about_values_runs() -> None:
     assert len(found) == 3
     for block in found:
         exec(block, {})
+
+
 def test_the_python_of_the_page_on_matching_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = blocks((PROJECT / "docs" / "matching.md").read_text(), "python")
     exec(block, {"__name__": "matching"})

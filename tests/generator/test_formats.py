@@ -126,7 +126,7 @@ def test_a_field_in_percent_leaves_percents_open() -> None:
     assert [one.values["12%"] for one in found.readings] == [0.12, 12.0]
 
 
-@pytest.mark.parametrize("value_type", list(ValueType))
+@pytest.mark.parametrize("value_type", [one for one in ValueType if one is not ValueType.LIST])
 @pytest.mark.parametrize(
     "text", ["9" * 5000, "0" * 5000 + "1", "," * 3000, "(" * 3000, "1 " * 3000, "\x00", "\ud7ff" * 50]
 )
@@ -157,7 +157,7 @@ def test_units_that_are_told_are_turned_into_each_other(
     )
     assert (found.expression if found else None) == expected
     if found:
-        parse_expression(found.expression)
+        parse_expression(found.expression, {})
 
 
 def test_the_unit_beside_the_numbers() -> None:
