@@ -141,7 +141,7 @@ def _batch(context: dg.AssetExecutionContext) -> str:
     Raises:
         dagster.Failure: There is none, as when all checks are executed from the page of an asset.
     """
-    if not context.has_partition_key:
+    if not (context.has_partition_key or context.has_partition_key_range):
         raise dg.Failure(
             "no batch is chosen, and checks judge one batch each: launch a job of these checks with the tag "
             "dagster/partition, or materialize the mapped output of a batch again, which judges the same Lume run",

@@ -23,6 +23,8 @@ from lume_dagster.engine.stage import Cancel, StagedBatch, check_cancel, os_reas
 MAPPED_FILE = "mapped.parquet"
 REJECTS_FILE = "rejects.parquet"
 _SAMPLES = 20
+_DICTIONARY = 1000
+"""Values that the dictionary of a column's row group may have; with more it costs more than it saves."""
 _SPARSE = 8
 """Rejects are few where less than one row in so many is one."""
 
@@ -192,7 +194,7 @@ def _find_duplicates(
 
 
 def _copy(cursor: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    return _count(cursor, f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
+    return _count(cursor, f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, DICTIONARY_SIZE_LIMIT {_DICTIONARY})")
 
 
 def _copy_rejects(

@@ -369,3 +369,14 @@ def test_sensitive_values_are_masked_in_the_sample(pipeline: Pipeline) -> None:
     ]
     assert "secret-address" not in str(shown[1])
     assert "secret-address" not in str(rejects)
+
+
+def test_a_backfill_names_its_batch_as_a_range_of_one(pipeline: Pipeline) -> None:
+    job = pipeline.definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=pipeline.instance,
+        raise_on_error=False,
+        tags={"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "a"},
+    )
+    assert {RUN, MAPPED, REJECTS} <= materialized(result)
+    assert pipeline.latest(MAPPED, "a") is not None
