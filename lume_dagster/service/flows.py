@@ -8,7 +8,12 @@ from pathlib import Path
 
 from lume_dagster.engine import FLOW_VERSION, FlowError, FlowVersion, load_flow, parse_flow
 from lume_dagster.engine.yaml_document import parse_yaml, read_text
-from lume_dagster.service.errors import InvalidRequestError, NotFoundError, UnavailableError
+from lume_dagster.service.errors import (
+    FlowExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 class FlowCatalog:
@@ -87,6 +92,45 @@ class FlowCatalog:
             )
         _write_once(folder / f"{version}.yaml", text)
         return flow
+
+    def create(self, flow_version: str, text: str) -> FlowVersion:
+        """Writes the file of a flow version that is not there yet, in one step.
+
+        Args:
+            flow_version: Its name, NAME:vN.
+            text: What the file says.
+
+        Raises:
+            FlowExistsError: There is one of this name.
+            InvalidRequestError: The name is not of the form NAME:vN, or the text is no valid flow version.
+            UnavailableError: The folder cannot be written to.
+        """
+        self.check_free(flow_version)
+        name, _, version = flow_version.partition(":")
+        path = self.folder / name / f"{version}.yaml"
+        try:
+            flow = parse_flow(
+                parse_yaml(text, str(path)), name=name, version=version, path=str(path), folder=path.parent
+            )
+        except FlowError as error:
+            raise InvalidRequestError(str(error)) from error
+        _write_once(path, text)
+        return flow
+
+    def check_free(self, flow_version: str) -> None:
+        """Whether a flow version may still be made.
+
+        Raises:
+            FlowExistsError: There is one of this name.
+            InvalidRequestError: The name is not of the form NAME:vN.
+        """
+        try:
+            path = self.path(flow_version)
+        except NotFoundError:
+            return
+        raise FlowExistsError(
+            f"{flow_version} is there already ({path}); a version is immutable: make the next one, or another flow"
+        )
 
     def load(self, flow_version: str) -> FlowVersion:
         """Reads a flow version.
