@@ -45,9 +45,9 @@ def flow_file(draft: Draft) -> str:
         *draft.notes,
     ]
     parts = ["".join(_comment(line, "") for line in head)]
-    parts += [_dump({key: value}, 0) for key, value in document.items() if value != ""]
+    parts += [_dump({key: value}) for key, value in document.items() if value != ""]
     entries = "".join(
-        "".join(_comment(line, "  ") for line in _said(field)) + _dump({field.name: mapper[field.name]}, 2)
+        "".join(_comment(line, "  ") for line in _said(field)) + _entry(field.name, mapper[field.name])
         for field in draft.fields
     )
     text = "\n".join([*parts, f"mapper:\n{entries}"])
@@ -87,14 +87,17 @@ def _comment(text: str, indent: str) -> str:
     return "".join(f"{indent}# {line}\n" for line in lines)
 
 
-def _dump(document: dict[str, Any], indent: int) -> str:
-    text = yaml.dump(
+def _entry(field: str, entry: dict[str, Any]) -> str:
+    """A mapper entry, on one line where it fits."""
+    short = yaml.dump(
+        {field: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=True
+    ).strip()[1:-1]
+    if len(short) + 2 <= _WIDTH and "\n" not in short:
+        return f"  {short}\n"
+    return textwrap.indent(_dump({field: entry}), "  ")
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
     )
-    if len(document) == 1 and indent:
-        short = yaml.dump(
-            document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=None
-        )
-        if short.count("\n") == 1 and len(short) <= _WIDTH:
-            text = short
-    return textwrap.indent(text, " " * indent)

@@ -117,6 +117,19 @@ class FlowCatalog:
         _write_once(path, text)
         return flow
 
+    def keep_draft(self, name: str, file: str, text: str) -> Path:
+        """Writes a file beside the versions of a flow, for people to edit.
+
+        Raises:
+            InvalidRequestError: There is a file of this name.
+            UnavailableError: The folder cannot be written to.
+        """
+        path = self.folder / name / file
+        if path.exists():
+            raise InvalidRequestError(f"{path} is there already; promote it, move it or remove it")
+        _write_once(path, text)
+        return path
+
     def check_free(self, flow_version: str) -> None:
         """Whether a flow version may still be made.
 
