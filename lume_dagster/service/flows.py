@@ -73,6 +73,7 @@ class FlowCatalog:
             file: A draft, or an older version that is to be the newest again.
 
         Raises:
+            FlowExistsError: The next version was made at the same time.
             InvalidRequestError: The file is no valid flow version, or says what the newest version says already.
             UnavailableError: The folder cannot be written to.
         """
@@ -178,6 +179,6 @@ def _write_once(path: Path, text: str) -> None:
         finally:
             partial.unlink(missing_ok=True)
     except FileExistsError as error:
-        raise InvalidRequestError(f"{path} was made at the same time; promote once more") from error
+        raise FlowExistsError(f"{path} was made at the same time; it is left as it is") from error
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written: {error.strerror}") from error
