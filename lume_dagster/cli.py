@@ -19,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lume_dagster.cli_ci import checks_command, diff_command
+from lume_dagster.cli_create import create_command
+from lume_dagster.cli_learn import learn_command
 from lume_dagster.client import (
     AlreadySucceededError,
     LumeClient,
@@ -555,6 +557,8 @@ def _jsonable(value: Any) -> Any:
 
 main.add_command(checks_command)
 main.add_command(diff_command)
+flows.add_command(create_command)
+flows.add_command(learn_command)
 
 if __name__ == "__main__":
     main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -280,6 +280,44 @@ class LumeClient:
         """
         return self._driver.run(self._operations.flows())
 
+    def create_flow(
+        self,
+        name: str,
+        target_schema: Mapping[str, Any],
+        source_path: str | None = None,
+        source_data: Sequence[Mapping[str, Any]] | None = None,
+        description: str = "",
+        run_metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> RunHandle:
+        """Make a flow out of a sample, and return its first run, of ``NAME:v1`` on that sample, at once.
+
+        Lume generates the mapper and tries it before it answers. Nobody reviews it: the file of the flow version
+        marks what is not sure.
+
+        Args:
+            name: The flow.
+            target_schema: JSON Schema of one target record.
+            source_path: What names the sample.
+            source_data: The sample's records instead.
+            description: What the flow is for.
+            run_metadata: Attached to the run; anything that JSON can hold.
+            idempotency_key: Calls with the same key get the same run. None makes a new key for this call.
+
+        Raises:
+            InvalidRequestError: There is a flow of this name, the target schema or the sample is not usable, or no
+                mapper could be made.
+            AuthenticationError: Lume refuses the API key.
+            LumeUnavailableError: Lume did not answer within the outage budget. Flow and run may exist.
+        """
+        return self._handle(
+            self._driver.run(
+                self._operations.create_flow(
+                    name, target_schema, source_path, source_data, description, run_metadata, idempotency_key
+                )
+            )
+        )
+
     def flow(self, name: str) -> FlowHandle:
         """Get a handle of a flow: ``flights:v1``, or ``flights`` for its newest version.
 
@@ -465,6 +503,22 @@ class AsyncLumeClient:
     async def flows(self) -> tuple[FlowInfo, ...]:
         """List the flows."""
         return await self._driver.run(self._operations.flows())
+
+    async def create_flow(
+        self,
+        name: str,
+        target_schema: Mapping[str, Any],
+        source_path: str | None = None,
+        source_data: Sequence[Mapping[str, Any]] | None = None,
+        description: str = "",
+        run_metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncRunHandle:
+        """Make a flow out of a sample, and return its first run at once."""
+        operation = self._operations.create_flow(
+            name, target_schema, source_path, source_data, description, run_metadata, idempotency_key
+        )
+        return self._handle(await self._driver.run(operation))
 
     async def flow(self, name: str) -> AsyncFlowHandle:
         """Get a handle of a flow: ``flights:v1``, or ``flights`` for its newest version."""

@@ -109,8 +109,9 @@ class Operations:
         idempotency_key: str | None,
     ) -> Operation[LumeRun]:
         """Create a run, once, however often the request has to be sent."""
-        order = {"flow_version": flow_version, "source_path": source_path}
-        return self._create("/v1/runs", order, order, run_metadata, force_rerun, idempotency_key)
+        batch = {"flow_version": flow_version, "source_path": source_path}
+        order = {**batch, "force_rerun": force_rerun}
+        return self._create("/v1/runs", order, batch, run_metadata, idempotency_key)
 
     def run_on_records(
         self,
@@ -122,9 +123,29 @@ class Operations:
     ) -> Operation[LumeRun]:
         """Create a run on records that are sent along. The same records are the same batch."""
         name, version = split_flow_version(flow_version)
-        order = {"version": version, "source_data": records}
+        order = {"version": version, "source_data": records, "force_rerun": force_rerun}
         path, batch = path_of("v1", "flows", name, "runs"), {"flow_version": flow_version}
-        return self._create(path, order, batch, run_metadata, force_rerun, idempotency_key)
+        return self._create(path, order, batch, run_metadata, idempotency_key)
+
+    def create_flow(
+        self,
+        name: str,
+        target_schema: Mapping[str, Any],
+        source_path: str | None,
+        source_data: Sequence[Mapping[str, Any]] | None,
+        description: str,
+        run_metadata: Mapping[str, Any] | None,
+        idempotency_key: str | None,
+    ) -> Operation[LumeRun]:
+        """Create a flow and its first run, once, however often the request has to be sent."""
+        if (source_path is None) == (source_data is None):
+            raise ValueError("give source_path or source_data, and not both")
+        sample = {"source_data": source_data} if source_path is None else {"source_path": source_path}
+        order = {"name": name, "target_schema": target_schema, "description": description, **sample}
+        batch = {"flow_version": f"{name}:v1"}
+        if source_path is not None:
+            batch["source_path"] = source_path
+        return self._create("/v1/flows", order, batch, run_metadata, idempotency_key)
 
     def process(
         self, flow_version: str, records: Sequence[Mapping[str, Any]], timeout: float
@@ -158,7 +179,6 @@ class Operations:
         order: Mapping[str, Any],
         batch: Mapping[str, str],
         run_metadata: Mapping[str, Any] | None,
-        force_rerun: bool,
         idempotency_key: str | None,
     ) -> Operation[LumeRun]:
         """Create a run, once, however often the request has to be sent.
@@ -172,7 +192,6 @@ class Operations:
             batch: What is known of the batch before there is a run: flow version and, unless the data is sent
                 along, source path.
             run_metadata: The caller's.
-            force_rerun: The caller's.
             idempotency_key: The caller's, if there is one.
         """
         key = idempotency_key or str(uuid.uuid4())
@@ -182,7 +201,6 @@ class Operations:
             body = json.dumps(
                 {
                     **order,
-                    "force_rerun": force_rerun,
                     "run_metadata": {**(run_metadata or {}), KEY_MEMBER: key},
                 },
                 allow_nan=False,

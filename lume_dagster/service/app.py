@@ -30,6 +30,7 @@ from lume_dagster.service.errors import (
 )
 from lume_dagster.service.exact_json import read_exact_json
 from lume_dagster.service.models import (
+    CreateFlow,
     CreateFlowRun,
     CreateRun,
     FlowList,
@@ -138,6 +139,18 @@ async def _create_flow_run(service: LumeService, request: Request) -> Response:
     def create() -> tuple[Run, bool]:
         order = _validated(CreateFlowRun, read_exact_json(body))
         return service.create_flow_run(request.path_params["name"], order, key)
+
+    return _created(*await run_in_threadpool(create), key)
+
+
+async def _create_flow(service: LumeService, request: Request) -> Response:
+    key = _idempotency_key(request)
+    body = await _read_bytes(
+        request, "application/json", _MAX_DATA_BYTES, "hand the sample over as a file, and name that"
+    )
+
+    def create() -> tuple[Run, bool]:
+        return service.create_flow(_validated(CreateFlow, read_exact_json(body)), key)
 
     return _created(*await run_in_threadpool(create), key)
 
@@ -273,6 +286,17 @@ _OPERATIONS = (
         statuses=(201, 200),
         body=CreateFlowRun,
         problems=(404, 409, 413, 422),
+    ),
+    _Operation(
+        "POST",
+        "/v1/flows",
+        _create_flow,
+        "Make a flow out of a sample and a target schema, and run it on the sample: its mapper is generated, tried and "
+        "written as v1. 201: the run has started; 200: the run that this Idempotency-Key started before.",
+        Run,
+        statuses=(201, 200),
+        body=CreateFlow,
+        problems=(409, 413, 422),
     ),
     _Operation(
         "POST",

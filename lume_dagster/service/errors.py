@@ -75,6 +75,18 @@ class FlowChangedError(ServiceError):
     status, kind, title = 409, "flow-changed", "Flow version changed"
 
 
+class FlowExistsError(ServiceError):
+    """A flow, or a version of it, is to be made that is there already."""
+
+    status, kind, title = 409, "flow-exists", "Flow exists"
+
+
+class NoMapperError(ServiceError):
+    """A sample and a target schema from which no mapper can be made that maps any record."""
+
+    status, kind, title = 422, "no-mapper", "No mapper"
+
+
 class NotReadyError(ServiceError):
     """Results were asked for of a run that has none, or none yet."""
 

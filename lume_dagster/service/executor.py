@@ -200,15 +200,26 @@ class RunExecutor:
         if not run.source_path.startswith(STORED_INPUT_PREFIX):
             path, read_as = self._uploads.find(run.source_path, flow)
             return self._engine.ingest(read_as, path, staging, cancel)
-        earlier = run.source_path.removeprefix(STORED_INPUT_PREFIX)
+        os.link(self.stored_input(run.source_path), staging / SOURCE)
+        return self._engine.open_stage(staging / SOURCE, flow)
+
+    def stored_input(self, source_path: str) -> Path:
+        """The input that an earlier run has kept.
+
+        Args:
+            source_path: `run:RUN_ID`.
+
+        Raises:
+            BatchError: There is no such run, or it keeps none.
+        """
+        earlier = source_path.removeprefix(STORED_INPUT_PREFIX)
         try:
             stored = self._files.path(self._store.get(earlier).id, SOURCE)
         except NotFoundError as error:
-            raise BatchError(f"source_path {run.source_path!r}: {error}") from error
+            raise BatchError(f"source_path {source_path!r}: {error}") from error
         if not stored.is_file():
             raise BatchError(f"run {earlier} keeps no input that could be run again")
-        os.link(stored, staging / SOURCE)
-        return self._engine.open_stage(staging / SOURCE, flow)
+        return stored
 
     def _batch(self, run: RunRecord) -> str:
         """The batch of a run; of one on a stored input that of the run which stored it."""

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from lume_dagster.engine import FLOW_VERSION, FlowError, FlowVersion, load_flow, parse_flow
 from lume_dagster.engine.yaml_document import parse_yaml, read_text
-from lume_dagster.service.errors import InvalidRequestError, NotFoundError, UnavailableError
+from lume_dagster.service.errors import (
+    FlowExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 class FlowCatalog:
@@ -68,6 +73,7 @@ class FlowCatalog:
             file: A draft, or an older version that is to be the newest again.
 
         Raises:
+            FlowExistsError: The next version was made at the same time.
             InvalidRequestError: The file is no valid flow version, or says what the newest version says already.
             UnavailableError: The folder cannot be written to.
         """
@@ -87,6 +93,58 @@ class FlowCatalog:
             )
         _write_once(folder / f"{version}.yaml", text)
         return flow
+
+    def create(self, flow_version: str, text: str) -> FlowVersion:
+        """Writes the file of a flow version that is not there yet, in one step.
+
+        Args:
+            flow_version: Its name, NAME:vN.
+            text: What the file says.
+
+        Raises:
+            FlowExistsError: There is one of this name.
+            InvalidRequestError: The name is not of the form NAME:vN, or the text is no valid flow version.
+            UnavailableError: The folder cannot be written to.
+        """
+        self.check_free(flow_version)
+        name, _, version = flow_version.partition(":")
+        path = self.folder / name / f"{version}.yaml"
+        try:
+            flow = parse_flow(
+                parse_yaml(text, str(path)), name=name, version=version, path=str(path), folder=path.parent
+            )
+        except FlowError as error:
+            raise InvalidRequestError(str(error)) from error
+        _write_once(path, text)
+        return flow
+
+    def keep_draft(self, name: str, file: str, text: str) -> Path:
+        """Writes a file beside the versions of a flow, for people to edit.
+
+        Raises:
+            InvalidRequestError: There is a file of this name.
+            UnavailableError: The folder cannot be written to.
+        """
+        path = self.folder / name / file
+        if path.exists():
+            raise InvalidRequestError(f"{path} is there already; promote it, move it or remove it")
+        _write_once(path, text)
+        return path
+
+    def check_free(self, flow_version: str) -> None:
+        """Whether a flow version may still be made.
+
+        Raises:
+            FlowExistsError: There is one of this name.
+            InvalidRequestError: The name is not of the form NAME:vN.
+        """
+        try:
+            path = self.path(flow_version)
+        except NotFoundError:
+            return
+        raise FlowExistsError(
+            f"{flow_version} is there already ({path}); a version is immutable: make the next one, or another flow"
+        )
 
     def load(self, flow_version: str) -> FlowVersion:
         """Reads a flow version.
@@ -121,6 +179,6 @@ def _write_once(path: Path, text: str) -> None:
         finally:
             partial.unlink(missing_ok=True)
     except FileExistsError as error:
-        raise InvalidRequestError(f"{path} was made at the same time; promote once more") from error
+        raise FlowExistsError(f"{path} was made at the same time; it is left as it is") from error
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written: {error.strerror}") from error

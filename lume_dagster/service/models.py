@@ -48,6 +48,33 @@ class CreateFlowRun(_Document):
         return self
 
 
+class CreateFlow(_Document):
+    """A request for a flow: its mapper is made from a sample, which becomes its first run."""
+
+    name: str = Field(description="The flow's name; its version is v1.", examples=["flights"])
+    target_schema: dict[str, Any] = Field(description="JSON Schema of one target record.")
+    description: str = Field(default="", description="What the flow is for.")
+    source: dict[str, Any] = Field(
+        default_factory=dict,
+        description="How a batch is written, as in a flow file, where its extension does not tell.",
+    )
+    source_data: list[dict[str, Any]] | None = Field(
+        default=None, min_length=1, description="The sample's records."
+    )
+    source_path: str | None = Field(
+        default=None, min_length=1, description="Names the sample instead, as it does at `/v1/runs`."
+    )
+    run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
+
+    @model_validator(mode="after")
+    def _one_batch(self) -> CreateFlow:
+        if (self.source_data is None) == (self.source_path is None):
+            raise ValueError("give source_data or source_path, and not both")
+        if self.source_data is not None and self.source:
+            raise ValueError("source says how a named batch is written; leave it out beside source_data")
+        return self
+
+
 class Upload(_Document):
     """A file that was handed over, and the source path that names it from now on."""
 

@@ -9,15 +9,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
+from lume_dagster.engine import Engine
+from lume_dagster.generator.sample import Sample, open_sample, probe, read_sample
 from lume_dagster.service.changes import RunChanges
-from lume_dagster.service.errors import NotReadyError, UnavailableError
-from lume_dagster.service.executor import RunExecutor
+from lume_dagster.service.errors import IdempotencyKeyReusedError, NotReadyError, UnavailableError
+from lume_dagster.service.executor import STORED_INPUT_PREFIX, RunExecutor
 from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
+from lume_dagster.service.flow_creation import flow_from_sample
 from lume_dagster.service.flows import FlowCatalog
 from lume_dagster.service.leases import LeaseWatch
 from lume_dagster.service.models import (
+    CreateFlow,
     CreateFlowRun,
     CreateRun,
     Flow,
@@ -157,6 +162,47 @@ class LumeService:
             ),
             idempotency_key,
         )
+
+    def create_flow(self, request: CreateFlow, idempotency_key: str | None = None) -> tuple[Run, bool]:
+        """Makes the first version of a flow out of a sample, and runs it on that.
+
+        Returns:
+            The run, and whether this call started it.
+
+        Raises:
+            FlowExistsError: There is a flow of this name.
+            IdempotencyKeyReusedError: The key belongs to another request.
+            InvalidRequestError: The name, the target schema or the sample is not valid.
+            NoMapperError: No mapper could be made that maps any record of the sample.
+            UnavailableError: The home, its store or the folder of the flows cannot be used.
+        """
+        flow_version = f"{request.name}:v1"
+        known = self._work.store.by_key(idempotency_key) if idempotency_key else None
+        if known is not None:
+            if known.flow_version != flow_version:
+                raise IdempotencyKeyReusedError(
+                    f"the Idempotency-Key was used for another request, which made run {known.id}",
+                    run_id=known.id,
+                )
+            return self._document(known), False
+        self._flows.check_free(flow_version)
+        source_path = request.source_path or self._uploads.keep_records(request.source_data or [])
+        text = flow_from_sample(
+            lambda engine, folder: self._sample(engine, source_path, request.source, folder), request
+        )
+        self._flows.create(flow_version, text)
+        return self.create_run(
+            CreateRun(
+                flow_version=flow_version, source_path=source_path, run_metadata=request.run_metadata
+            ),
+            idempotency_key,
+        )
+
+    def _sample(self, engine: Engine, source_path: str, source: Mapping[str, Any], folder: Path) -> Sample:
+        if source_path.startswith(STORED_INPUT_PREFIX):
+            return open_sample(engine, self._work.executor.stored_input(source_path))
+        path, _ = self._uploads.find(source_path, probe(source))
+        return read_sample(engine, path, source, folder)
 
     def open_upload(self) -> Incoming:
         """A place for a file that is being handed over.

@@ -175,6 +175,18 @@ class RunStore:
                 continue
         raise UnavailableError(f"the store {self._where} is too busy to create a run; try again")
 
+    def by_key(self, idempotency_key: str) -> RunRecord | None:
+        """The run that an Idempotency-Key has made, if it has made one.
+
+        Raises:
+            UnavailableError: The database cannot be used.
+        """
+        with self._read() as connection:
+            run_id = connection.scalar(
+                sa.select(_idempotency_keys.c.run_id).where(_idempotency_keys.c.key == idempotency_key)
+            )
+            return None if run_id is None else _by_id(connection, run_id)
+
     def get(self, run_id: str) -> RunRecord:
         """The run of this id.
 

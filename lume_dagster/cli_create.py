@@ -1,0 +1,285 @@
+"""`lume-dagster flows create`: a flow out of a sample, reviewed on the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from lume_dagster.client import LumeRun
+from lume_dagster.plain_text import visible
+
+if TYPE_CHECKING:
+    from lume_dagster.cli import Session
+    from lume_dagster.engine import Engine
+    from lume_dagster.generator.drafting import Draft, Drafter, DraftField
+    from lume_dagster.generator.profile import Profile
+    from lume_dagster.generator.sample import Sample
+    from lume_dagster.generator.trial import Trial
+    from lume_dagster.service.flows import FlowCatalog
+
+_SHOWN_TEXT = 40
+_DRAFT = "draft.yaml"
+
+
+@click.command("create")
+@click.argument("name")
+@click.option("--source", "source_path", metavar="BATCH", required=True, help="The sample: a batch.")
+@click.option(
+    "--target-schema",
+    "schema_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON Schema of one target record (.json, .yaml), or records in the wanted form (.csv).",
+)
+@click.option("--version", "version", default="v1", help="The version to make.")
+@click.option("--delimiter", default=",", help="The one character between two fields of a CSV sample.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Ask nothing: take over what is sure, and mark the rest in the file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def create_command(
+    session: Session,
+    name: str,
+    source_path: str,
+    schema_file: Path,
+    version: str,
+    delimiter: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Make a flow out of a sample: propose a mapper, try it, review it, write it, and run it on the sample.
+
+    The file is FLOWS/NAME/VERSION.yaml; none that is there is touched. With --yes, a required field without a
+    proposal leaves a draft for editing instead, FLOWS/NAME/draft.yaml, and exit code 1.
+    """
+    if not session.connection.is_embedded:
+        raise click.ClickException(
+            "create writes a file for the embedded Lume; leave out --base-url (LUME_BASE_URL), or call create_flow "
+            "of the client"
+        )
+    if not yes and (as_json or not _is_terminal()):
+        raise click.ClickException("there is no terminal to review the proposals on; give --yes")
+    from lume_dagster.engine import Engine, EngineError  # noqa: PLC0415 - heavy, and an extra
+    from lume_dagster.generator.drafting import Drafter  # noqa: PLC0415
+    from lume_dagster.generator.matching import SampleError  # noqa: PLC0415
+    from lume_dagster.generator.sample import read_sample  # noqa: PLC0415
+    from lume_dagster.generator.trial import try_draft  # noqa: PLC0415
+    from lume_dagster.service.errors import ServiceError  # noqa: PLC0415
+    from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415
+
+    flow_version = f"{name}:{version}"
+    catalog = FlowCatalog(session.connection.embedded_settings().flows)
+    source = {} if delimiter == "," else {"delimiter": delimiter}
+    try:
+        catalog.check_free(flow_version)
+        target_schema, wanted = read_wanted(schema_file)
+        with tempfile.TemporaryDirectory(prefix="lume-sample-") as folder, Engine() as engine:
+            sample = read_sample(engine, source_path, source, Path(folder))
+            drafter = Drafter(sample, target_schema, wanted)
+            draft = drafter.draft(f"Drafted from a sample, {Path(source_path).name}.")
+            draft, trial = try_draft(engine, draft, sample)
+            if not yes:
+                draft, trial = _Review(session, engine, drafter, trial).of(draft)
+            elif not as_json:
+                _print_draft(session, draft, trial, sample)
+        file = _write(catalog, flow_version, draft)
+    except (EngineError, SampleError, ServiceError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    if draft.unmapped:
+        names = ", ".join(field.name for field in draft.unmapped)
+        if as_json:
+            click.echo(json.dumps(_told(draft, trial, sample, file=str(file)), indent=2))
+        raise click.ClickException(
+            f"required fields without a proposal: {names}. Map them in {file}, and then: "
+            f"lume-dagster flows promote {file}"
+        )
+    with session.client() as client:
+        run = client.run(flow_version, source_path).wait()
+    if as_json:
+        told = _told(draft, trial, sample, file=str(file), flow_version=flow_version, run=_run_told(run))
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(f"{flow_version} is written ({file})")
+        if marked := [field.name for field in draft.marked]:
+            click.echo(f"marked for review in it: {', '.join(map(visible, marked))}")
+        click.echo(f"first run {run.id}: {run.status}, {run.rows or 'no rows'}")
+    if run.failed:
+        sys.exit(1)
+
+
+def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
+    """A target schema from its file, and the records in the wanted form if it is made of these.
+
+    Raises:
+        FlowError: The file cannot be read.
+        ValueError: It holds no schema, or no records.
+    """
+    from lume_dagster.engine.yaml_document import parse_yaml, read_text  # noqa: PLC0415
+    from lume_dagster.generator.derived_schema import derive_schema  # noqa: PLC0415
+    from lume_dagster.generator.profile import profile_csv  # noqa: PLC0415
+
+    if file.suffix.lower() == ".csv":
+        wanted = profile_csv(file)
+        return derive_schema(wanted), wanted
+    if file.suffix.lower() not in (".json", ".yaml", ".yml"):
+        raise ValueError(f"{file}: a target schema is a .json or .yaml file, or a .csv of wanted records")
+    schema = parse_yaml(read_text(file), str(file))
+    if not isinstance(schema, dict):
+        raise ValueError(f"{file}: must hold an object, the JSON Schema of one target record")  # noqa: TRY004
+    return schema, None
+
+
+def _write(catalog: FlowCatalog, flow_version: str, draft: Draft) -> Path:
+    """Writes the version, or a draft to edit where required fields are open."""
+    from lume_dagster.generator.flow_file import flow_file  # noqa: PLC0415
+
+    text = flow_file(draft)
+    if draft.unmapped:
+        return catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
+    catalog.create(flow_version, text)
+    return catalog.path(flow_version)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+class _Review:
+    """Goes through the fields with the person at the terminal."""
+
+    def __init__(self, session: Session, engine: Engine, drafter: Drafter, trial: Trial) -> None:
+        self._session = session
+        self._engine = engine
+        self._drafter = drafter
+        self._trial = trial
+
+    def of(self, draft: Draft) -> tuple[Draft, Trial]:
+        """The draft as it was reviewed, and what becomes of the sample by it."""
+        _print_draft(self._session, draft, self._trial, self._drafter.sample)
+        for field in draft.marked:
+            draft = self._tried(draft.with_field(self._ask(field)))
+        while True:
+            for field in draft.unmapped:
+                click.echo(f"{visible(field.name)} is required: as it stands, each record is rejected")
+                draft = self._tried(draft.with_field(self._ask(field)))
+            if draft.unmapped:
+                continue
+            _print_draft(self._session, draft, self._trial, self._drafter.sample)
+            name = click.prompt("Field to change (none writes the flow)", default="", show_default=False)
+            if not name:
+                return draft, self._trial
+            try:
+                draft = self._tried(draft.with_field(self._ask(draft.field(name))))
+            except KeyError:
+                click.echo(f"there is no field {visible(name)}")
+
+    def _tried(self, draft: Draft) -> Draft:
+        from lume_dagster.generator.trial import try_draft  # noqa: PLC0415
+
+        draft, self._trial = try_draft(self._engine, draft, self._drafter.sample)
+        return draft
+
+    def _ask(self, field: DraftField) -> DraftField:
+        from dataclasses import replace  # noqa: PLC0415
+
+        click.echo(f"\n{visible(field.name)}: {_proposed(field)}")
+        for said in (*field.reasons, *field.notes):
+            click.echo(f"  {visible(said)}")
+        if field.runners_up:
+            others = (f"{visible(one.source)} ({one.confidence:.2f})" for one in field.runners_up)
+            click.echo(f"  other columns: {', '.join(others)}")
+        choices = ["choose", "skip"] if field.operation is None else ["accept", "choose", "skip"]
+        answer = click.prompt("  What now?", type=click.Choice(choices), default=choices[0])
+        if answer == "accept":
+            return replace(field, chosen=True)
+        if answer == "skip":
+            return self._drafter.choose(field, None)
+        while True:
+            column = click.prompt("  Column")
+            try:
+                made = self._drafter.choose(field, column)
+            except KeyError:
+                known = ", ".join(visible(one.name) for one in self._drafter.sample.profile.columns[:50])
+                click.echo(f"  there is no column {visible(column)}; there are {known}")
+                continue
+            if made.operation is not None:
+                return made
+            click.echo(f"  {visible(made.notes[-1])}")
+
+
+def _proposed(field: DraftField) -> str:
+    if field.operation is None:
+        return "left empty" if field.chosen else "no proposal"
+    return visible(json.dumps(field.entry, ensure_ascii=False))
+
+
+def _print_draft(session: Session, draft: Draft, trial: Trial, sample: Sample) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("target field", "proposal", "confidence", "before", "after", "rejects"):
+        table.add_column(column)
+    for field in draft.fields:
+        sure = "chosen" if field.chosen else "" if field.operation is None else f"{field.confidence:.2f}"
+        table.add_row(
+            Text(visible(field.name) + (" *" if field.required else "")),
+            Text(_proposed(field), style="" if field.accepted else "yellow"),
+            Text(sure if field.accepted else f"{sure} ?".strip()),
+            Text("\n".join(visible(text, _SHOWN_TEXT) for text in _before(field, sample))),
+            Text("\n".join(visible(text, _SHOWN_TEXT) for text in trial.after.get(field.name, ()))),
+            Text(str(trial.rejects(field.name) or "")),
+        )
+    session.console.print(table)
+    for note in draft.notes:
+        click.echo(visible(note))
+    click.echo(
+        f"{trial.rows} records of the sample: {trial.mapped} mapped, {trial.rejected} rejected "
+        "(* required, ? to be looked at)"
+    )
+
+
+def _before(field: DraftField, sample: Sample) -> tuple[str, ...]:
+    """What stands in the source columns of a field: each record's values side by side."""
+    if len(field.sources) == 1:
+        return sample.shown(field.sources[0])
+    first = sample.table.select(list(dict.fromkeys(field.sources))).slice(0, 3).to_pylist()
+    return tuple(", ".join(str(value) for value in record.values()) for record in first if record)
+
+
+def _told(draft: Draft, trial: Trial, sample: Sample, **more: Any) -> dict[str, Any]:
+    return {
+        **more,
+        "fields": [
+            {
+                "field": field.name,
+                "required": field.required,
+                "sources": list(field.sources),
+                "operation": field.entry,
+                "confidence": round(field.confidence, 3),
+                "accepted": field.accepted,
+                "reasons": list(field.reasons),
+                "notes": list(field.notes),
+                "runners_up": [
+                    {"source": one.source, "confidence": one.confidence} for one in field.runners_up
+                ],
+                "before": list(_before(field, sample)),
+                "after": list(trial.after.get(field.name, ())),
+                "rejects": trial.by_field.get(field.name, {}),
+            }
+            for field in draft.fields
+        ],
+        "notes": list(draft.notes),
+        "sample": {"rows": trial.rows, "mapped": trial.mapped, "rejected": trial.rejected},
+    }
+
+
+def _run_told(run: LumeRun) -> dict[str, Any]:
+    return {"id": run.id, "status": run.status, "error_message": run.error_message}

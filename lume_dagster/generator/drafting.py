@@ -1,0 +1,383 @@
+"""A draft of a flow version out of a sample: what each target field is made of, how sure that is, and why.
+
+Matching says which columns a field is made of, formats and classification how their texts become its values, and the
+engine what becomes of the sample. A field that is not sure, that takes something for granted, or that rejects too
+much of the sample is marked: it is for people to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lume_dagster.engine import FlowError, parse_flow
+from lume_dagster.engine.schema import TargetField, read_target_schema
+from lume_dagster.engine.values import ValueType
+from lume_dagster.generator.classification import Option, classify, lookup_entry, options_of
+from lume_dagster.generator.formats import find_format, propose_conversion
+from lume_dagster.generator.matching import ACCEPTED, PROPOSED, Proposal, RunnerUp, propose
+from lume_dagster.generator.profile import Profile
+from lume_dagster.generator.sample import Sample
+from lume_dagster.generator.units import unit_said
+
+_ASSUMED = 0.7
+"""The most confidence of a field that takes for granted what nothing says."""
+_UNSETTLED = 0.5
+"""The most confidence of a field whose texts can be read in two ways."""
+_MOST_CLASSES = 5_000
+_MOST_TOLD = 5
+
+
+@dataclass(frozen=True)
+class DraftField:
+    """What one target field is made of.
+
+    Attributes:
+        name: The field; one of an object by its path.
+        required: An absent value is an error.
+        sources: The source columns.
+        operation: The mapper entry; None if the field is left open.
+        confidence: How sure it is, from 0 to 1: 0.9 is right nine times in ten.
+        reasons: What speaks for it.
+        notes: What people have to look at: what is taken for granted, what does not fit.
+        runners_up: Other columns, the best first.
+        chosen: A person chose it, or chose to leave the field empty.
+    """
+
+    name: str
+    required: bool
+    sources: tuple[str, ...]
+    operation: Mapping[str, Any] | None
+    confidence: float
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    runners_up: tuple[RunnerUp, ...] = ()
+    chosen: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Nothing is proposed, and nobody chose to leave it empty."""
+        return self.operation is None and not self.chosen
+
+    @property
+    def accepted(self) -> bool:
+        """It needs no review."""
+        return self.chosen or (
+            self.operation is not None and self.confidence >= ACCEPTED and not self.notes
+        )
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Its entry in the mapper of a flow file."""
+        return {"constant": None} if self.operation is None else dict(self.operation)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A flow version that is not yet one.
+
+    Attributes:
+        description: What the flow is for.
+        source: How a batch is read; only what differs from the defaults.
+        target_schema: JSON Schema of one target record.
+        fields: What each field is made of, in the schema's order.
+        notes: What is taken for granted about the batch as a whole.
+    """
+
+    description: str
+    source: Mapping[str, Any]
+    target_schema: Mapping[str, Any]
+    fields: tuple[DraftField, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The flow file's content."""
+        return {
+            "description": self.description,
+            **({"source": dict(self.source)} if self.source else {}),
+            "target_schema": dict(self.target_schema),
+            "mapper": {field.name: field.entry for field in self.fields},
+        }
+
+    @property
+    def unmapped(self) -> tuple[DraftField, ...]:
+        """Required fields without a proposal: as long as there is one, each record would be rejected."""
+        return tuple(field for field in self.fields if field.required and field.operation is None)
+
+    @property
+    def marked(self) -> tuple[DraftField, ...]:
+        """Fields that people have to look at."""
+        return tuple(field for field in self.fields if not field.accepted)
+
+    def field(self, name: str) -> DraftField:
+        """The field of a name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    def with_field(self, changed: DraftField) -> Draft:
+        """The draft with another proposal for one field."""
+        return replace(
+            self,
+            fields=tuple(changed if field.name == changed.name else field for field in self.fields),
+        )
+
+
+@dataclass(frozen=True)
+class Drafter:
+    """Drafts a flow version from a sample.
+
+    Args:
+        sample: The sample of the source.
+        target_schema: JSON Schema of one target record.
+        wanted: Records in the wanted form, if there are any; their columns are named like the fields.
+
+    Raises:
+        FlowError: The target schema is not one that the engine takes.
+    """
+
+    sample: Sample
+    target_schema: Mapping[str, Any]
+    wanted: Profile | None = None
+
+    def __post_init__(self) -> None:
+        _ = self._fields
+
+    @cached_property
+    def _fields(self) -> Mapping[str, TargetField]:
+        schema = read_target_schema(self.target_schema, path="<target schema>", pointer="")
+        return {field.name: field for field in schema.fields}
+
+    @cached_property
+    def _leaves(self) -> Mapping[str, Mapping[str, Any]]:
+        """The schema of each field; of those in objects by their paths."""
+        return dict(_leaves(self.target_schema, ""))
+
+    def draft(self, description: str = "") -> Draft:
+        """The draft with a proposal for each field that has one.
+
+        Args:
+            description: What the flow is for.
+
+        Raises:
+            SampleError: There is nothing to compare, or a column's name is not unique.
+        """
+        proposals = propose(self.sample.profile, {"properties": self._leaves}, self.wanted)
+        drafted = Draft(
+            description,
+            self.sample.source,
+            self.target_schema,
+            tuple(self._drafted(proposal) for proposal in proposals),
+        )
+        return self._with_absent_texts(drafted)
+
+    def choose(self, current: DraftField, column: str | None) -> DraftField:
+        """A field made of another column, or of none, as a person chose.
+
+        Args:
+            current: The field as it was proposed.
+            column: A column of the sample; None leaves the field empty.
+
+        Raises:
+            KeyError: The sample has no such column.
+        """
+        empty = replace(current, sources=(), operation=None, reasons=(), notes=(), chosen=True)
+        if column is None:
+            return replace(empty, confidence=0.0, reasons=("left empty by choice",))
+        self.sample.profile.column(column)
+        made = self._of_column(replace(empty, confidence=1.0, reasons=("chosen",)), column)
+        return replace(made, chosen=made.operation is not None)
+
+    def _drafted(self, proposal: Proposal) -> DraftField:
+        name = proposal.target_field
+        drafted = DraftField(
+            name,
+            self._fields[name].required,
+            proposal.sources,
+            proposal.operation,
+            proposal.confidence,
+            proposal.reasons,
+            () if proposal.accepted or proposal.confidence < ACCEPTED else ("something speaks against it",),
+            proposal.runners_up,
+        )
+        if proposal.operation is None:
+            return drafted
+        if "extract" in proposal.operation:
+            return self._of_column(drafted, proposal.sources[0])
+        return self._checked(drafted)
+
+    def _of_column(self, drafted: DraftField, column: str) -> DraftField:
+        """The field, with the operation that makes its values of the column's texts."""
+        field, schema = self._fields[drafted.name], self._leaves[drafted.name]
+        plain = replace(drafted, sources=(column,), operation={"extract": column})
+        options = options_of(schema)
+        if options:
+            made = self._classified(plain, column, options)
+        elif field.type is ValueType.LIST:
+            made = _noted(plain, "the field is an array, and the column may be none", at_most=_ASSUMED)
+        elif field.type is ValueType.TEXT:
+            made = self._as_text(plain, column)
+        else:
+            made = self._formatted(plain, column, field.type)
+        return self._checked(made)
+
+    def _as_text(self, drafted: DraftField, column: str) -> DraftField:
+        if any(text != text.strip() for text in self.sample.counts(column)):
+            return replace(drafted, operation={"extract": column, "steps": ["trim"]})
+        return drafted
+
+    def _classified(
+        self, drafted: DraftField, column: str, options: tuple[Option, ...]
+    ) -> DraftField:
+        counts = self.sample.counts(column)
+        if all(text in {option.text for option in options} for text in counts):
+            return drafted
+        if len(counts) > _MOST_CLASSES:
+            return _opened(drafted, f"{column} has {len(counts)} different values, too many for options")
+        description = str(self._leaves[drafted.name].get("description", ""))
+        classes = classify(counts, options, field=drafted.name, description=description)
+        accepted = [found for found in classes if found.accepted]
+        if not accepted:
+            return _opened(drafted, f"no value of {column} is clearly one of the options")
+        missed = [found.value for found in classes if not found.accepted]
+        made = replace(
+            drafted,
+            operation=lookup_entry(column, classes),
+            reasons=(*drafted.reasons, f"{len(accepted)} of {len(classes)} different values are classified"),
+        )
+        if not missed:
+            return made
+        rows = sum(counts[value] for value in missed)
+        return _noted(
+            made,
+            f"not classified, and rejected in {rows} records: {_listed(missed)}",
+            at_most=drafted.confidence,
+        )
+
+    def _formatted(self, drafted: DraftField, column: str, value_type: ValueType) -> DraftField:
+        schema = self._leaves[drafted.name]
+        description = str(schema.get("description", ""))
+        found = find_format(
+            self.sample.counts(column),
+            value_type,
+            name=f"{column} {drafted.name}",
+            description=description,
+        )
+        if not found.readings:
+            if not self.sample.counts(column):
+                return _noted(drafted, "the column holds no values to judge by", at_most=_UNSETTLED)
+            return _opened(drafted, f"{column}: {found.problem}")
+        made = replace(drafted, operation=found.readings[0].entry(column))
+        if found.settled is None:
+            ways = " or ".join(reading.means or _in_short(reading.options) for reading in found.readings)
+            made = _noted(made, f"{found.problem}; it may be {ways}", at_most=_UNSETTLED)
+        if found.assumes:
+            made = _noted(made, f"taken for granted: {found.assumes}", at_most=_ASSUMED)
+        if value_type in (ValueType.NUMBER, ValueType.INTEGER):
+            return _in_unit(made, column, drafted.name, description, found.unit)
+        return made
+
+    def _checked(self, drafted: DraftField) -> DraftField:
+        """The field, left open if the engine does not take its operation for it."""
+        document = {
+            "target_schema": {"type": "object", "properties": {"field": dict(self._leaves[drafted.name])}},
+            "mapper": {"field": drafted.entry},
+        }
+        try:
+            parse_flow(document, name="draft", version="v1", path="")
+        except FlowError as error:
+            return _opened(drafted, str(error))
+        return drafted
+
+    def _with_absent_texts(self, draft: Draft) -> Draft:
+        """The draft with the texts, such as `NA`, that stand for no value in a column of numbers or dates.
+
+        A text counts for all columns of a batch: one that is an option of some field is not among them.
+        """
+        absent: dict[str, list[str]] = {}
+        for field in draft.fields:
+            target = self._fields[field.name]
+            if target.type in (ValueType.TEXT, ValueType.LIST):
+                continue
+            for column in field.sources:
+                found = find_format(self.sample.counts(column), target.type, name=f"{column} {field.name}")
+                for text in found.absent:
+                    absent.setdefault(text, []).append(column)
+        meant = {option.text for schema in self._leaves.values() for option in options_of(schema)}
+        texts = [text for text in sorted(absent) if text not in meant]
+        if not texts:
+            return draft
+        told = "; ".join(f"{text!r} in {', '.join(dict.fromkeys(absent[text]))}" for text in texts)
+        return replace(
+            draft,
+            source={**draft.source, "null_values": list(dict.fromkeys(["", *texts]))},
+            notes=(*draft.notes, f"stands for no value: {told}"),
+        )
+
+
+def _leaves(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, inner in schema.get("properties", {}).items():
+        if inner.get("properties"):
+            yield from _leaves(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name, inner
+
+
+def _noted(drafted: DraftField, note: str, *, at_most: float) -> DraftField:
+    return replace(
+        drafted, notes=(*drafted.notes, note), confidence=min(drafted.confidence, at_most)
+    )
+
+
+def _opened(drafted: DraftField, note: str) -> DraftField:
+    """A field whose proposal does not hold: it is left open, and says why."""
+    kept = (RunnerUp(source, drafted.confidence) for source in drafted.sources[:1])
+    return replace(
+        drafted,
+        sources=(),
+        operation=None,
+        confidence=0.0,
+        notes=(*drafted.notes, note),
+        runners_up=(*kept, *drafted.runners_up),
+        chosen=False,
+    )
+
+
+def _in_unit(drafted: DraftField, column: str, field: str, description: str, unit: str) -> DraftField:
+    """The field in its unit, where the column's is told; marked where only the field's is."""
+    plain = "extract" in (drafted.operation or {})
+    converted = propose_conversion(column, field, field_description=description, unit=unit)
+    if converted is not None:
+        said = f"{column} is in {converted.source}, the field in {converted.target}"
+        if not plain:
+            return _opened(drafted, f"{said}, and the column holds more than plain numbers")
+        return replace(
+            drafted, operation={"expression": converted.expression}, reasons=(*drafted.reasons, said)
+        )
+    wanted = unit_said(field, description)
+    told = unit_said(column, "")
+    if wanted is not None and wanted.kind != "time" and told is None and not unit:
+        return _noted(
+            drafted, f"the field is in {wanted.name}; nothing says that {column} is", at_most=_ASSUMED
+        )
+    return drafted
+
+
+def _in_short(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in options.items())
+
+
+def _listed(values: list[str]) -> str:
+    shown = ", ".join(repr(value[:60]) for value in values[:_MOST_TOLD])
+    return shown + (f" and {len(values) - _MOST_TOLD} more" if len(values) > _MOST_TOLD else "")
+
+
+__all__ = ["ACCEPTED", "PROPOSED", "Draft", "DraftField", "Drafter"]

@@ -1,0 +1,103 @@
+"""The file of a drafted flow version: plain YAML, with a comment above each mapper entry that says why it is so."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from lume_dagster.engine.yaml_document import parse_yaml
+from lume_dagster.generator.drafting import Draft, DraftField
+
+REVIEW = "REVIEW"
+"""The mark of a field that people have to look at."""
+OPEN = "OPEN"
+"""The mark of a field without a proposal."""
+
+_WIDTH = 110
+_LONGEST = 400
+_COLUMNS_SHOWN = 5
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes each value out, as the reader of flow files takes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - overrides PyYAML's
+        return True
+
+
+def flow_file(draft: Draft) -> str:
+    """The text of the file; what it says is the draft's document.
+
+    Args:
+        draft: The draft.
+
+    Raises:
+        FlowError: The draft says what no flow file can hold, such as a NUL character.
+    """
+    document = draft.document
+    mapper = document.pop("mapper")
+    head = [
+        "Generated from a sample. The comments in the mapper say how sure each entry is, and why.",
+        *_overview(draft),
+        *draft.notes,
+    ]
+    parts = ["".join(_comment(line, "") for line in head)]
+    parts += [_dump({key: value}) for key, value in document.items() if value != ""]
+    entries = "".join(
+        "".join(_comment(line, "  ") for line in _said(field)) + _entry(field.name, mapper[field.name])
+        for field in draft.fields
+    )
+    text = "\n".join([*parts, f"mapper:\n{entries}"])
+    parse_yaml(text, "the draft")
+    return text
+
+
+def _overview(draft: Draft) -> Iterable[str]:
+    if open_fields := [field.name for field in draft.fields if field.is_open]:
+        yield f"{OPEN}, without a proposal: {', '.join(open_fields)}"
+    if marked := [field.name for field in draft.marked if not field.is_open]:
+        yield f"{REVIEW} before use: {', '.join(marked)}"
+
+
+def _said(field: DraftField) -> Iterable[str]:
+    if field.is_open:
+        need = ", and the field is required: as it stands, each record is rejected" if field.required else ""
+        yield f"{OPEN}: no proposal{need}"
+    elif field.chosen:
+        yield "chosen by a person"
+    else:
+        mark = "" if field.accepted else f"{REVIEW}: "
+        yield f"{mark}confidence {field.confidence:.2f}; {'; '.join(field.reasons)}"
+    for note in field.notes:
+        yield f"- {note}"
+    if not field.accepted and field.runners_up:
+        others = (f"{other.source} ({other.confidence:.2f})" for other in field.runners_up[:_COLUMNS_SHOWN])
+        yield f"- other columns: {', '.join(others)}"
+
+
+def _comment(text: str, indent: str) -> str:
+    """A text as comment lines. What comes from data cannot leave them."""
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:_LONGEST]
+    )
+    lines = textwrap.wrap(shown, _WIDTH - len(indent) - 2, break_long_words=False) or [""]
+    return "".join(f"{indent}# {line}\n" for line in lines)
+
+
+def _entry(field: str, entry: dict[str, Any]) -> str:
+    """A mapper entry, on one line where it fits."""
+    short = yaml.dump(
+        {field: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=True
+    ).strip()[1:-1]
+    if len(short) + 2 <= _WIDTH and "\n" not in short:
+        return f"  {short}\n"
+    return textwrap.indent(_dump({field: entry}), "  ")
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
+    )

@@ -1,0 +1,53 @@
+"""The file of a flow version that is made out of a sample, without anybody who would review it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lume_dagster.engine import Engine, EngineError
+from lume_dagster.generator.drafting import Drafter
+from lume_dagster.generator.flow_file import flow_file
+from lume_dagster.generator.matching import SampleError
+from lume_dagster.generator.sample import Sample
+from lume_dagster.generator.trial import try_draft
+from lume_dagster.service.errors import InvalidRequestError, NoMapperError
+from lume_dagster.service.models import CreateFlow
+
+
+def flow_from_sample(read: Callable[[Engine, Path], Sample], request: CreateFlow) -> str:
+    """The text of a flow file, which maps at least one record of the sample.
+
+    Fields that are not sure are marked in it; a required field without a proposal is refused.
+
+    Args:
+        read: Reads the sample with an engine, in a folder that is removed afterwards.
+        request: The target schema, and what the flow is for.
+
+    Raises:
+        InvalidRequestError: The sample cannot be read, or the target schema is not valid.
+        NoMapperError: A required field has no proposal, or no record of the sample can be mapped.
+    """
+    with tempfile.TemporaryDirectory(prefix="lume-sample-") as folder, Engine() as engine:
+        try:
+            sample = read(engine, Path(folder))
+            draft = Drafter(sample, request.target_schema).draft(request.description)
+            if draft.unmapped:
+                names = [field.name for field in draft.unmapped]
+                raise NoMapperError(
+                    f"nothing in the sample is near enough to the required fields {', '.join(map(repr, names))}; "
+                    "describe them better in the target schema, or make the flow with `lume-dagster flows create` and "
+                    "choose their columns",
+                    fields=names,
+                )
+            draft, trial = try_draft(engine, draft, sample)
+        except (EngineError, SampleError) as error:
+            raise InvalidRequestError(str(error)) from error
+    if not trial.mapped:
+        raise NoMapperError(
+            "no record of the sample can be mapped by what was proposed; rejected for "
+            + ", ".join(f"{kind} ({count})" for kind, count in trial.by_type.items()),
+            by_field={field: dict(kinds) for field, kinds in trial.by_field.items()},
+        )
+    return flow_file(draft)
