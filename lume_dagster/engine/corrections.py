@@ -81,9 +81,7 @@ def correct_stage(
             texts = [_array(whole[f"c{index}"]) for index in range(len(columns))]
             broken = table.filter(pc.invert(is_whole)).select(table.column_names[:3])
             if broken.num_rows:
-                writer.write_mixed(
-                    numbers, texts, list(zip(*broken.to_pydict().values(), strict=True))
-                )
+                writer.write_mixed(numbers, texts, list(zip(*broken.to_pydict().values(), strict=True)))
             else:
                 writer.write(numbers, texts)
         info = replace(staged.info, types=None, unparsable=staged.info.unparsable - mended)
@@ -99,9 +97,7 @@ def _corrected(
         return table
     for index, name in enumerate(columns):
         old = table[f"c{index}"].filter(is_corrected).to_pylist()
-        new = [
-            corrections[number].get(name, text) for number, text in zip(numbers, old, strict=True)
-        ]
+        new = [corrections[number].get(name, text) for number, text in zip(numbers, old, strict=True)]
         table = _replaced(table, f"c{index}", is_corrected, new)
     for name in ("unparsable", "unparsable_reason"):
         table = _replaced(table, name, is_corrected, [None] * len(numbers))

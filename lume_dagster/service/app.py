@@ -147,7 +147,9 @@ async def _correct_run(service: LumeService, request: Request) -> Response:
     body = await _read_bytes(request, "application/json", _MAX_DATA_BYTES, "correct fewer records at once")
 
     def correct() -> tuple[Run, bool]:
-        return service.correct_run(request.path_params["run_id"], _validated(CorrectRun, read_exact_json(body)))
+        return service.correct_run(
+            request.path_params["run_id"], _validated(CorrectRun, read_exact_json(body))
+        )
 
     return _created(*await run_in_threadpool(correct), None)
 

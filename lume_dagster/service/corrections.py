@@ -53,7 +53,7 @@ def run_to_correct(store: RunStore, asked: RunRecord) -> tuple[RunRecord, RunRec
         link = store.correction(chain[-1].id)
         if link is None or link.corrects is None:
             raise SupersededError(
-                f"run {asked.id} does not stand for its batch any more, run {current.id} does ({current.status.value}); "
+                f"run {asked.id} does not stand for its batch any more; {current.id}, {current.status.value}, does: "
                 "correct the rejects of that one",
                 run_id=current.id,
             )
@@ -113,9 +113,7 @@ class Corrector:
                 + "; ".join(faults[:_MOST_NAMED])
                 + (f"; and {more} more" if more > 0 else "")
             )
-        return earlier | {
-            number: earlier.get(number, {}) | changes for number, changes in changed.items()
-        }
+        return earlier | {number: earlier.get(number, {}) | changes for number, changes in changed.items()}
 
 
 def _faults(

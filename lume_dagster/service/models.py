@@ -51,7 +51,9 @@ class CreateFlowRun(_Document):
 class RecordCorrection(_Document):
     """A record of a batch that somebody has corrected."""
 
-    row_number: int = Field(ge=1, le=1 << 53, description="The record's place in the batch, as the reject tells it.")
+    row_number: int = Field(
+        ge=1, le=1 << 53, description="The record's place in the batch, as the reject tells it."
+    )
     values: dict[str, str | None] = Field(
         description="The texts of source columns; null where there is none. Columns that are not named stay as they "
         "are; of a line that could not be parsed, they are what makes the record."

@@ -445,8 +445,12 @@ def _current(connection: sa.Connection, flow_version: str, source_path: str) -> 
 
 
 def _correction(connection: sa.Connection, run_id: str) -> Correction | None:
-    row = connection.execute(sa.select(_corrections).where(_corrections.c.run_id == run_id)).mappings().first()
-    return None if row is None else Correction(**{name: row[name] for name in Correction.__dataclass_fields__})
+    row = (
+        connection.execute(sa.select(_corrections).where(_corrections.c.run_id == run_id)).mappings().first()
+    )
+    return (
+        None if row is None else Correction(**{name: row[name] for name in Correction.__dataclass_fields__})
+    )
 
 
 def _pin_fingerprint(connection: sa.Connection, flow_version: str, fingerprint: str) -> None:

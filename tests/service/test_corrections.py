@@ -42,7 +42,9 @@ def correct(http: Http, run: dict[str, Any], records: dict[int, dict[str, str | 
 
 
 def items(http: Http, run: dict[str, Any], kind: str = "mapped") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = http.get(f"/v1/runs/{run['id']}/results", params={"kind": kind}).json()["items"]
+    found: list[dict[str, Any]] = http.get(f"/v1/runs/{run['id']}/results", params={"kind": kind}).json()[
+        "items"
+    ]
     return found
 
 
@@ -118,7 +120,9 @@ def test_what_cannot_be_corrected_is_refused(
 
 def test_a_row_is_corrected_once_in_a_request(http: Http, people: Path) -> None:
     record = {"row_number": 3, "values": {"ID": "3"}}
-    answer = http.post(f"/v1/runs/{start(http, people)['id']}/corrections", json={"records": [record, record]})
+    answer = http.post(
+        f"/v1/runs/{start(http, people)['id']}/corrections", json={"records": [record, record]}
+    )
     assert "row 3 is there twice" in detail(answer, 422)
 
 
@@ -149,7 +153,7 @@ def test_a_correction_that_maps_nothing_leaves_the_run_it_corrects(http: Http, p
 
 
 def test_a_line_that_is_no_record_becomes_one(http: Http, people: Path) -> None:
-    people.write_text('ID,Full Name,Mail\n1,Ada,\n2,B,o,b\n3,Cy,\n4,Dee\n')
+    people.write_text("ID,Full Name,Mail\n1,Ada,\n2,B,o,b\n3,Cy,\n4,Dee\n")
     first = start(http, people)
     assert counted(first) == (4, 2, 2)
     raw = items(http, first, "rejects")[0]["source_record"]["raw"]
@@ -163,10 +167,14 @@ def test_a_line_that_is_no_record_becomes_one(http: Http, people: Path) -> None:
 def test_a_typed_file_is_corrected_by_texts(http: Http, people: Path) -> None:
     batch = people.with_suffix(".parquet")
     pq.write_table(
-        pa.table({"ID": [1, -2, 3, -4], "Full Name": ["a", "b", "c", "d"], "Mail": pa.nulls(4, pa.string())}), batch
+        pa.table({"ID": [1, -2, 3, -4], "Full Name": ["a", "b", "c", "d"], "Mail": pa.nulls(4, pa.string())}),
+        batch,
     )
     first = start(http, batch)
     assert counted(first) == (4, 2, 2)
     second = ended(http, correct(http, first, {4: {"ID": "4"}}))
     assert [record["id"] for record in items(http, second)] == [1, 3, 4]
-    assert ended(http, correct(http, first, {4: {"ID": "4", "Full Name": "d"}, 2: {"ID": "-2"}}), 200)["id"] == second["id"]
+    assert (
+        ended(http, correct(http, first, {4: {"ID": "4", "Full Name": "d"}, 2: {"ID": "-2"}}), 200)["id"]
+        == second["id"]
+    )
