@@ -124,6 +124,12 @@ def run_command(
                 f"run {error.run_id} has mapped {source_path} before; `lume-dagster runs show {error.run_id}` "
                 "shows it, --force-rerun runs the batch again"
             ) from error
+        if run.undoes is not None:
+            click.echo(
+                f"the rerun takes the place of run {run.undoes.run_id}, and does not hold the corrections of "
+                f"{run.undoes.records} records; hand them in again with `lume-dagster rejects resubmit`",
+                err=True,
+            )
         try:
             run = _wait(client, run)
         except KeyboardInterrupt:
@@ -242,6 +248,48 @@ def cancel_run(session: Session, run_id: str, as_json: bool) -> None:
     with session.client() as client:
         run = client.cancel(run_id)
     _print_run(session, run, as_json)
+
+
+@main.group()
+def rejects() -> None:
+    """Work on the rejects of a batch."""
+
+
+@rejects.command("resubmit")
+@click.argument("flow_version", metavar="FLOW:VERSION")
+@click.argument("source_path")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_as_json
+@click.pass_obj
+def resubmit_rejects(
+    session: Session, flow_version: str, source_path: str, file: Path, as_json: bool
+) -> None:
+    """Map a batch again with the rejects that were corrected in FILE.
+
+    FILE is the CSV file of the batch's rejects (`runs results RUN_ID --kind rejects --output FILE`): the source's
+    columns hold corrected values. Records that are not in it, or still cannot be mapped, stay rejected. The new run
+    holds the whole batch, and stands for it from then on. A file that was handed in before starts nothing.
+
+    Exits with 1 if the run ends FAILED or CRASHED.
+    """
+    from lume_dagster.review import read_review_csv  # noqa: PLC0415 - pyarrow is heavy
+
+    with session.client() as client:
+        found = client.iter_runs(flow_version, source_path)
+        current = next((run for run in found if not (run.failed and run.corrects)), None)
+        if current is None:
+            raise ValueError(f"there is no run of {flow_version} on {source_path}; run the batch first")
+        if current.source is None:
+            raise ValueError(f"{current.label} is {current.status} and has no rejects to correct")
+        records = read_review_csv(file, current.source.columns)
+        if not records:
+            raise ValueError(f"{file}: there is no record in it")
+        run = _wait(client, client.correct(current, records))
+    if run.id == current.id:
+        click.echo(f"{file} changes nothing: {run.id} holds the batch as it says", err=True)
+    _print_run(session, run, as_json)
+    if run.failed:
+        sys.exit(1)
 
 
 @main.group()

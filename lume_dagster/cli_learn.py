@@ -75,7 +75,7 @@ def learn_command(
         suggested = [
             one
             for one in learned
-            if one.found.option is not None and SUGGEST <= one.found.confidence and not one.found.accepted
+            if one.found.option is not None and one.found.confidence >= SUGGEST and not one.found.accepted
         ]
         if not yes and (taken or suggested):
             if as_json or not _is_terminal():

@@ -63,6 +63,19 @@ def outcome(run: LumeRun) -> str:
     return f"{rows.mapped} of {rows.source} records mapped, {rows.rejected} rejected"
 
 
+def undone_corrections(run: LumeRun) -> str | None:
+    """What a forced rerun undoes, in words, if it does.
+
+    Example:
+        `3 corrected records of run run_01J are not in it; hand their corrections in again`
+    """
+    if (undone := run.undoes) is None:
+        return None
+    if undone.records == 1:
+        return f"1 corrected record of run {undone.run_id} is not in it; hand its corrections in again"
+    return f"{undone.records} corrected records of run {undone.run_id} are not in it; hand their corrections in again"
+
+
 def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
     """What describes the run itself: its id, batch, outcome, rows, times and throughput.
 
@@ -83,7 +96,10 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
         "lume/finished": run.finished_at and dg.MetadataValue.timestamp(run.finished_at),
         "lume/duration_seconds": run.duration_seconds,
         "lume/error_message": run.error_message,
+        "lume/undone_corrections": undone_corrections(run),
     }
+    if (corrects := run.corrects) is not None:
+        found |= {"lume/corrects": corrects.run_id, "lume/corrected_records": corrects.records}
     if (rows := run.rows) is not None:
         found |= {
             SOURCE_ROWS: rows.source,

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ ROW_NUMBER, REASONS = "row_number", "reasons"
 
 _NUMBER = re.compile(r"[+-]?[0-9.,]+")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_DELIMITERS = (",", ";", "\t")
+_RAW = "raw"
 
 
 def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
@@ -50,17 +52,92 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
     return len(rows)
 
 
+def read_review_csv(path: Path | str, columns: Sequence[str]) -> dict[int, dict[str, str | None]]:
+    """Reads a file of `write_review_csv` back, after somebody has corrected it.
+
+    The column of the reasons may be gone, and so may be rows, whose records then stay rejected. Cells may be parted
+    by commas, semicolons or tabs, as spreadsheets write them.
+
+    Args:
+        path: The file.
+        columns: The source's columns, as the run tells them.
+
+    Returns:
+        The values of each record, by row number and source column; an empty cell is None.
+
+    Raises:
+        ValueError: The file is not of this form; the message names the line.
+        OSError: The file cannot be read.
+    """
+    names: dict[str, str] = {}
+    for column in columns:
+        names[_column(column, {ROW_NUMBER, REASONS, *names})] = column
+    found: dict[int, dict[str, str | None]] = {}
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=_delimiter(file.readline()), strict=True)
+            file.seek(0)
+            header = next(rows, [])
+            _check_header(path, header, names)
+            for cells in rows:
+                if not any(cells):
+                    continue
+                where = f"{path}, line {rows.line_num}"
+                if len(cells) != len(header):
+                    raise ValueError(f"{where}: it has {len(cells)} cells, and the header has {len(header)}")
+                row = dict(zip(header, cells, strict=True))
+                number = row[ROW_NUMBER]
+                if not (number.isascii() and number.isdecimal() and int(number)):
+                    raise ValueError(f"{where}: row_number is {number[:20]!r}; leave it as it was")
+                if int(number) in found:
+                    raise ValueError(f"{where}: row {number} is there a second time; leave one")
+                found[int(number)] = {names[name]: _value(row[name]) for name in names}
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: this is no UTF-8 text; save the file as CSV UTF-8") from error
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
+    return found
+
+
+def _delimiter(header: str) -> str:
+    def cells(delimiter: str) -> int:
+        return len(next(csv.reader([header], delimiter=delimiter), []))
+
+    return max(_DELIMITERS, key=cells)
+
+
+def _check_header(path: Path | str, header: Sequence[str], names: Mapping[str, str]) -> None:
+    twice = [name for name in header if header.count(name) > 1]
+    unknown = [name for name in header if name not in {ROW_NUMBER, REASONS, _RAW, *names}]
+    missing = [name for name in (ROW_NUMBER, *names) if name not in header]
+    if twice:
+        raise ValueError(f"{path}, line 1: the column {twice[0]!r} is there twice; leave one")
+    if missing:
+        raise ValueError(
+            f"{path}, line 1: columns are missing: {', '.join(map(repr, missing))}; put them back"
+        )
+    if unknown:
+        raise ValueError(
+            f"{path}, line 1: the batch has no column {', '.join(map(repr, unknown))}; take it out of the file"
+        )
+
+
 def _review_row(reject: Mapping[str, Any]) -> dict[str, Any]:
     record = reject["source_record"]
     source = json.loads(record) if isinstance(record, str) else record
     own = {ROW_NUMBER: reject["row_number"], REASONS: _cell(_reasons(reject["errors"]))}
     row = dict[str, Any](own)
     for name, value in source.items():
-        column = _cell(name)
-        while column in row:
-            column = f"source {column}"
-        row[column] = _cell(value)
+        row[_column(name, row)] = _cell(value)
     return row
+
+
+def _column(name: str, taken: Container[str]) -> str:
+    """What a source column is called in the file."""
+    column = _cell(name)
+    while column in taken:
+        column = f"source {column}"
+    return column
 
 
 def _reasons(errors: Sequence[Mapping[str, Any]]) -> str:
@@ -72,4 +149,14 @@ def _reasons(errors: Sequence[Mapping[str, Any]]) -> str:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _is_formula(text) else text
+
+
+def _value(cell: str) -> str | None:
+    """What `_cell` made the cell from; no value and an empty one are the same in a CSV."""
+    return (cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell) or None
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a text for a formula, or `_cell` could have made it from one."""
+    return text.lstrip("'").startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text)

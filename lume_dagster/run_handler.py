@@ -26,6 +26,7 @@ from lume_dagster.client import (
     RunTimeoutError,
 )
 from lume_dagster.config import ADOPT_RUN_TAG
+from lume_dagster.metadata import undone_corrections
 from lume_dagster.resource import LumeResource
 
 if TYPE_CHECKING:
@@ -259,6 +260,8 @@ class LumeRunHandler:
             return (yield from self._existing(error, forced_before=force_rerun and not force))
         yield Remember(run)
         self._log(f"{run.label} is {run.status}{', forced' if force else ''}")
+        if (undone := undone_corrections(run)) is not None:
+            self._log(undone)
         return run
 
     def _existing(self, error: AlreadySucceededError, *, forced_before: bool) -> Drive:

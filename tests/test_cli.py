@@ -299,3 +299,31 @@ def test_it_is_quiet_when_piped(environment: dict[str, str | None], people: Path
     )
     assert json.loads(done.stdout)["status"] == "PARTIAL_FAILED"
     assert done.stderr == ""
+
+
+def test_corrected_rejects_are_resubmitted(
+    environment: dict[str, str | None], people: Path, tmp_path: Path
+) -> None:
+    review = tmp_path / "review.csv"
+    resubmit = ("rejects", "resubmit", "people:v1", people, review)
+    first = told(environment, "run", "people:v1", people)["id"]
+    assert call(environment, "runs", "results", first, "--kind", "rejects", "--output", review).exit_code == 0
+    unchanged = call(environment, *resubmit)
+    assert (unchanged.exit_code, "changes nothing" in unchanged.stderr) == (0, True), unchanged.output
+
+    review.write_text(review.read_text().replace(",x,Cy,", ",3,Cy,"))
+    second = told(environment, *resubmit)
+    assert second["metadata"]["rows"] == {"source": 4, "mapped": 3, "rejected": 1}
+    assert second["metadata"]["corrects"]["run_id"] == first
+    assert told(environment, *resubmit)["id"] == second["id"]
+
+    review.write_text(review.read_text().replace(",3,Cy,", ",5,Cy,"))
+    refused = call(environment, *resubmit)
+    assert refused.exit_code == 1
+    assert "row 3 was not rejected" in refused.stderr
+    forced = call(environment, "run", "people:v1", people, "--force-rerun")
+    assert f"takes the place of run {second['id']}" in forced.stderr
+    assert (
+        "there is no run of people:v1"
+        in call(environment, "rejects", "resubmit", "people:v1", "other.csv", review).stderr
+    )

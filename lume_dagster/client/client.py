@@ -258,6 +258,32 @@ class LumeClient:
         """
         return self._driver.run(self._operations.upload_file(path))
 
+    def correct(
+        self,
+        run: LumeRun | str,
+        records: Mapping[int, Mapping[str, str | None]],
+        run_metadata: Mapping[str, Any] | None = None,
+    ) -> RunHandle:
+        """Have a batch mapped again with some of its rejects corrected.
+
+        The new run holds the whole batch, and stands for it from then on.
+
+        Args:
+            run: The run whose rejects were corrected, or its id.
+            records: The corrected texts by row number and source column; None where there is no value. Columns that
+                are not named stay as they are.
+            run_metadata: JSON to attach to the run.
+
+        Returns:
+            The run that holds the corrections: a new one, or the one there is if they change nothing.
+
+        Raises:
+            InvalidRequestError: A record was not rejected, or a column is not there.
+            NotFoundError: Lume does not know the run, or takes no corrections.
+            ApiError: The batch was run anew since, or there was no usable answer.
+        """
+        return self._handle(self._driver.run(self._operations.correct(run, records, run_metadata)))
+
     def cancel(self, run: LumeRun | str, timeout: float | None = None) -> RunHandle:
         """Ask Lume to end a run. A run that is final already is returned as it is.
 
@@ -495,6 +521,15 @@ class AsyncLumeClient:
     async def upload_file(self, path: str | Path) -> str:
         """Hand a file to Lume, which keeps it, and return the source path that names it."""
         return await self._driver.run(self._operations.upload_file(path))
+
+    async def correct(
+        self,
+        run: LumeRun | str,
+        records: Mapping[int, Mapping[str, str | None]],
+        run_metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncRunHandle:
+        """Have a batch mapped again with some of its rejects corrected."""
+        return self._handle(await self._driver.run(self._operations.correct(run, records, run_metadata)))
 
     async def cancel(self, run: LumeRun | str, timeout: float | None = None) -> AsyncRunHandle:
         """Ask Lume to end a run."""

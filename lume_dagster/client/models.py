@@ -206,6 +206,18 @@ class RunPerformance(Record):
     peak_memory_bytes: int | None = None
 
 
+class Corrections(Record):
+    """Corrected records of a batch, and the run they belong to.
+
+    Attributes:
+        run_id: Of a correction, the run it corrects; of a forced rerun, the correction it takes the place of.
+        records: How many records of the batch are corrected.
+    """
+
+    run_id: str
+    records: int = Field(ge=0)
+
+
 class SourceSummary(Record):
     """What a batch looked like against the mapper.
 
@@ -233,6 +245,7 @@ _VALIDATION = TypeAdapter(ValidationSummary)
 _LOCATIONS = TypeAdapter(TargetLocations)
 _PERFORMANCE = TypeAdapter(RunPerformance)
 _SOURCE = TypeAdapter(SourceSummary)
+_CORRECTIONS = TypeAdapter(Corrections)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Annotated[datetime, AfterValidator(_in_utc)])
 _SECONDS = TypeAdapter(float)
 _FLAG = TypeAdapter(bool)
@@ -375,6 +388,16 @@ class LumeRun(Record):
     def mapper_version(self) -> str | None:
         """Version of the mapper that the run used."""
         return self._told(_TEXT, "mapper", "version")
+
+    @property
+    def corrects(self) -> Corrections | None:
+        """What the run corrects, if it is a correction of rejects."""
+        return self._told(_CORRECTIONS, "corrects")
+
+    @property
+    def undoes(self) -> Corrections | None:
+        """The corrections that a forced rerun does not hold, and takes the place of."""
+        return self._told(_CORRECTIONS, "undoes")
 
     @property
     def run_metadata(self) -> dict[str, Any]:

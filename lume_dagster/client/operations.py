@@ -173,6 +173,25 @@ class Operations:
         uploaded = yield from self._call(request, _UPLOAD)
         return uploaded.source_path
 
+    def correct(
+        self,
+        run: LumeRun | str,
+        records: Mapping[int, Mapping[str, str | None]],
+        run_metadata: Mapping[str, Any] | None,
+    ) -> Operation[LumeRun]:
+        """Correct rejects of a run. Safe to send again: the same corrections are in the same run."""
+        body = {
+            "records": [{"row_number": number, "values": dict(values)} for number, values in records.items()],
+            "run_metadata": dict(run_metadata or {}),
+        }
+        request = self._request(
+            "POST",
+            path_of("v1", "runs", run_id_of(run), "corrections"),
+            headers={"content-type": "application/json"},
+            body=json.dumps(body, allow_nan=False).encode(),
+        )
+        return (yield from self._call(request, _RUN))
+
     def _create(
         self,
         path: str,

@@ -6,6 +6,7 @@ It knows no HTTP, no Dagster and no runs.
 from __future__ import annotations
 
 from lume_dagster.engine.cage import EngineSettings
+from lume_dagster.engine.corrections import StagedRecord
 from lume_dagster.engine.engine import Engine
 from lume_dagster.engine.errors import BatchError, CancelledError, EngineError, ErrorType, FlowError
 from lume_dagster.engine.flow import FLOW_VERSION, FlowVersion, flow_json_schema, load_flow, parse_flow
@@ -25,6 +26,7 @@ __all__ = [
     "FlowError",
     "FlowVersion",
     "StagedBatch",
+    "StagedRecord",
     "flow_json_schema",
     "load_flow",
     "parse_flow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from lume_dagster.engine.batch_file import open_batch_file, suffix_of
 from lume_dagster.engine.batch_table import BatchName
 from lume_dagster.engine.cage import Cage, EngineSettings
+from lume_dagster.engine.corrections import StagedRecord, Values, correct_stage, read_records
 from lume_dagster.engine.csv_source import stage_csv
 from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.excel_source import stage_excel
@@ -16,7 +18,7 @@ from lume_dagster.engine.flow import FlowVersion
 from lume_dagster.engine.json_source import stage_json, stage_json_lines
 from lume_dagster.engine.parquet_source import stage_parquet
 from lume_dagster.engine.query_source import stage_query
-from lume_dagster.engine.results import read_page
+from lume_dagster.engine.results import read_page, read_row_numbers
 from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
 from lume_dagster.engine.table_target import load_table
 from lume_dagster.engine.transform import BatchResult, transform
@@ -108,6 +110,39 @@ class Engine:
             BatchError: The file is no stage, or lacks columns that the flow reads.
         """
         return open_stage(stage_path, flow.source_columns, flow.source)
+
+    def read_records(self, staged: StagedBatch, row_numbers: Collection[int]) -> dict[int, StagedRecord]:
+        """The records of a batch with these row numbers, as far as there are any."""
+        return read_records(staged, row_numbers)
+
+    def row_numbers(self, rejects: Path) -> frozenset[int]:
+        """The row numbers of a file of rejects.
+
+        Raises:
+            EngineError: The file cannot be read.
+        """
+        return read_row_numbers(rejects)
+
+    def correct(
+        self,
+        staged: StagedBatch,
+        corrections: Mapping[int, Values],
+        stage_dir: Path,
+        cancel: Cancel | None = None,
+    ) -> StagedBatch:
+        """Write a stage once more to `stage_dir/source.parquet`, with some of its records corrected.
+
+        Args:
+            staged: The stage to correct; it stays as it is.
+            corrections: The new texts of columns, by row number; see `corrections.correct_stage`.
+            stage_dir: An existing directory for the new stage.
+            cancel: Stops the work when it is set.
+
+        Raises:
+            EngineError: The stage cannot be written.
+            CancelledError: `cancel` is set.
+        """
+        return correct_stage(staged, corrections, stage_dir / STAGE_FILE, cancel)
 
     def transform(
         self, flow: FlowVersion, staged: StagedBatch, out_dir: Path, cancel: Cancel | None = None

@@ -56,6 +56,18 @@ def read_page(cursor: duckdb.DuckDBPyConnection, path: Path, offset: int, limit:
     ]
 
 
+def read_row_numbers(path: Path) -> frozenset[int]:
+    """The row numbers of a file of rejects.
+
+    Raises:
+        EngineError: The file cannot be read.
+    """
+    try:
+        return frozenset(pq.read_table(path, columns=["row_number"])["row_number"].to_pylist())
+    except OSError as error:
+        raise EngineError(f"{path}: {os_reason(error)}") from error
+
+
 def _json_ready(value: str, kind: pa.DataType, level: int = 0) -> str:
     """The SQL of a value as something that needs no more than `_value` to be JSON."""
     if pa.types.is_timestamp(kind):

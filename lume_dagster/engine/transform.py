@@ -194,7 +194,8 @@ def _find_duplicates(
 
 
 def _copy(cursor: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    return _count(cursor, f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, DICTIONARY_SIZE_LIMIT {_DICTIONARY})")
+    options = f"FORMAT parquet, DICTIONARY_SIZE_LIMIT {_DICTIONARY}"
+    return _count(cursor, f"COPY ({query}) TO {literal(str(path))} ({options})")
 
 
 def _copy_rejects(

@@ -30,6 +30,7 @@ from lume_dagster.service.errors import (
 )
 from lume_dagster.service.exact_json import read_exact_json
 from lume_dagster.service.models import (
+    CorrectRun,
     CreateFlow,
     CreateFlowRun,
     CreateRun,
@@ -155,6 +156,17 @@ async def _create_flow(service: LumeService, request: Request) -> Response:
     return _created(*await run_in_threadpool(create), key)
 
 
+async def _correct_run(service: LumeService, request: Request) -> Response:
+    body = await _read_bytes(request, "application/json", _MAX_DATA_BYTES, "correct fewer records at once")
+
+    def correct() -> tuple[Run, bool]:
+        return service.correct_run(
+            request.path_params["run_id"], _validated(CorrectRun, read_exact_json(body))
+        )
+
+    return _created(*await run_in_threadpool(correct), None)
+
+
 async def _upload(service: LumeService, request: Request) -> Response:
     query = _read_query(request, _UploadQuery)
     _check_type(request, "application/octet-stream")
@@ -267,6 +279,17 @@ _OPERATIONS = (
         Page[dict[str, Any]],
         query=_ResultsQuery,
         problems=(404, 409, 422),
+    ),
+    _Operation(
+        "POST",
+        "/v1/runs/{run_id}/corrections",
+        _correct_run,
+        "Map the batch of a run again with rejects corrected. 201: started, and the new run stands for the batch; 200: "
+        "the run that holds these corrections already.",
+        Run,
+        statuses=(201, 200),
+        body=CorrectRun,
+        problems=(404, 409, 413, 422),
     ),
     _Operation(
         "POST",
@@ -397,7 +420,7 @@ def _parameters(row: _Operation) -> list[dict[str, Any]]:
     in_query = row.query.model_json_schema()["properties"] if row.query is not _NoQuery else {}
     found = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in in_path]
     found += [{"name": name, "in": "query", "schema": schema} for name, schema in in_query.items()]
-    if row.body not in (None, "file"):
+    if row.body not in (None, "file", CorrectRun):
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}})
     return found
 

@@ -93,6 +93,12 @@ class NotReadyError(ServiceError):
     status, kind, title = 409, "not-ready", "No results"
 
 
+class SupersededError(ServiceError):
+    """The run to correct is not the one that stands for its batch, or another one is under way."""
+
+    status, kind, title = 409, "superseded", "Not the run of the batch"
+
+
 class UnavailableError(ServiceError):
     """The store or the home cannot be used at the moment."""
 

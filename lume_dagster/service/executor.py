@@ -28,6 +28,7 @@ from lume_dagster.engine import (
     FlowVersion,
     StagedBatch,
 )
+from lume_dagster.service.corrections import read_corrected
 from lume_dagster.service.errors import NotFoundError
 from lume_dagster.service.files import MAPPED, SOURCE, RunFiles
 from lume_dagster.service.settings import ServiceSettings
@@ -197,6 +198,11 @@ class RunExecutor:
     def _ingest(
         self, run: RunRecord, flow: FlowVersion, staging: Path, cancel: threading.Event
     ) -> StagedBatch:
+        correction = self._store.correction(run.id)
+        if correction is not None and correction.corrects and correction.corrected:
+            stage = self._engine.open_stage(self._files.path(correction.corrects, SOURCE), flow)
+            corrected = read_corrected(self._uploads, correction.corrected)
+            return self._engine.correct(stage, corrected, staging, cancel)
         if not run.source_path.startswith(STORED_INPUT_PREFIX):
             path, read_as = self._uploads.find(run.source_path, flow)
             return self._engine.ingest(read_as, path, staging, cancel)

@@ -75,6 +75,25 @@ class CreateFlow(_Document):
         return self
 
 
+class RecordCorrection(_Document):
+    """A record of a batch that somebody has corrected."""
+
+    row_number: int = Field(
+        ge=1, le=1 << 53, description="The record's place in the batch, as the reject tells it."
+    )
+    values: dict[str, str | None] = Field(
+        description="The texts of source columns; null where there is none. Columns that are not named stay as they "
+        "are; of a line that could not be parsed, they are what makes the record."
+    )
+
+
+class CorrectRun(_Document):
+    """A request to map a batch again with some of its rejects corrected."""
+
+    records: list[RecordCorrection] = Field(min_length=1)
+    run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
+
+
 class Upload(_Document):
     """A file that was handed over, and the source path that names it from now on."""
 
@@ -148,6 +167,13 @@ class TargetLocations(_Document):
     table: str | None = None
 
 
+class CorrectionInfo(_Document):
+    """Corrections of a batch, and the run they belong to."""
+
+    run_id: str
+    records: int
+
+
 class RunMetadata(_Document):
     """All that is kept of a run. What only its end can tell is null before."""
 
@@ -160,6 +186,14 @@ class RunMetadata(_Document):
     target_locations: TargetLocations | None
     checksums: dict[str, str] | None = Field(description="SHA-256 of the mapped output and of the rejects.")
     error_message: str | None
+    corrects: CorrectionInfo | None = Field(
+        default=None,
+        description="Of a correction: the run it corrects, and how many records of the batch are corrected by now.",
+    )
+    undoes: CorrectionInfo | None = Field(
+        default=None,
+        description="Of a forced rerun: the correction it takes the place of, whose records it does not hold.",
+    )
     run_metadata: dict[str, Any]
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from lume_dagster.engine import Engine
 from lume_dagster.generator.sample import Sample, open_sample, probe, read_sample
 from lume_dagster.service.changes import RunChanges
+from lume_dagster.service.corrections import Corrector, keep_corrected, read_corrected, run_to_correct
 from lume_dagster.service.errors import IdempotencyKeyReusedError, NotReadyError, UnavailableError
 from lume_dagster.service.executor import STORED_INPUT_PREFIX, RunExecutor
 from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
@@ -22,6 +23,8 @@ from lume_dagster.service.flow_creation import flow_from_sample
 from lume_dagster.service.flows import FlowCatalog
 from lume_dagster.service.leases import LeaseWatch
 from lume_dagster.service.models import (
+    CorrectionInfo,
+    CorrectRun,
     CreateFlow,
     CreateFlowRun,
     CreateRun,
@@ -38,7 +41,7 @@ from lume_dagster.service.models import (
 )
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import RunStatus
-from lume_dagster.service.store import NewRun, RunRecord, RunStore
+from lume_dagster.service.store import Correction, NewRun, RunRecord, RunStore
 from lume_dagster.service.uploads import Incoming, Uploads
 
 ResultKind = Literal["mapped", "rejects"]
@@ -192,9 +195,7 @@ class LumeService:
         )
         self._flows.create(flow_version, text)
         return self.create_run(
-            CreateRun(
-                flow_version=flow_version, source_path=source_path, run_metadata=request.run_metadata
-            ),
+            CreateRun(flow_version=flow_version, source_path=source_path, run_metadata=request.run_metadata),
             idempotency_key,
         )
 
@@ -203,6 +204,47 @@ class LumeService:
             return open_sample(engine, self._work.executor.stored_input(source_path))
         path, _ = self._uploads.find(source_path, probe(source))
         return read_sample(engine, path, source, folder)
+
+    def correct_run(self, run_id: str, request: CorrectRun) -> tuple[Run, bool]:
+        """Maps the batch of a run again, with some of its rejects corrected.
+
+        The new run holds the whole batch, and stands for it from then on.
+
+        Args:
+            run_id: The run whose rejects were corrected; or one that was corrected before.
+            request: The corrected records.
+
+        Returns:
+            The run that holds the corrections, and whether this call started it: not, if they change nothing.
+
+        Raises:
+            FlowChangedError: The file of the flow version was edited after its first use.
+            InvalidRequestError: A record was not rejected, or a column is not there.
+            NotFoundError: There is no such run.
+            NotReadyError: The run has not ended, or has no rejects.
+            SupersededError: The batch was run anew since.
+            UnavailableError: The home or its store cannot be used.
+        """
+        self._sweep_lost()
+        store = self._work.store
+        asked = store.get(run_id)
+        flow = self._flows.load(asked.flow_version)
+        base, under_way = run_to_correct(store, asked)
+        known = store.correction(base.id)
+        earlier = read_corrected(self._uploads, known.corrected) if known and known.corrected else {}
+        corrector = Corrector(self._work.executor.engine, self._files)
+        corrected = corrector.merged(base, flow, earlier, request.records)
+        if corrected == earlier and under_way is None:
+            return self._document(base), False
+        correction = Correction(base.id, None, keep_corrected(self._uploads, corrected), len(corrected))
+        record, created = store.create(
+            NewRun(base.flow_version, base.source_path, False, request.run_metadata, correction),
+            fingerprint=flow.fingerprint,
+            owner=self._work.executor.owner,
+        )
+        if created:
+            self._work.executor.submit(record, flow)
+        return self._document(record), created
 
     def open_upload(self) -> Incoming:
         """A place for a file that is being handed over.
@@ -314,6 +356,7 @@ class LumeService:
 
     def _document(self, record: RunRecord) -> Run:
         outcome = dict(record.outcome or {})
+        correction = self._work.store.correction(record.id)
         return Run(
             id=record.id,
             flow_version=record.flow_version,
@@ -341,6 +384,8 @@ class LumeService:
                 target_locations=self._locations(record, outcome) if outcome else None,
                 checksums=outcome.get("checksums"),
                 error_message=record.error_message,
+                corrects=_correction_info(correction, correction and correction.corrects),
+                undoes=_correction_info(correction, correction and correction.undoes),
                 run_metadata=dict(record.run_metadata),
             ),
         )
@@ -352,6 +397,10 @@ class LumeService:
             rejects=str(self._files.path(record.id, REJECTS)),
             table=outcome.get("table") if has_mapped else None,
         )
+
+
+def _correction_info(correction: Correction | None, run_id: str | None) -> CorrectionInfo | None:
+    return CorrectionInfo(run_id=run_id, records=correction.records) if correction and run_id else None
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

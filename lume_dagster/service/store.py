@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from lume_dagster.service.errors import (
     FlowChangedError,
     IdempotencyKeyReusedError,
     NotFoundError,
+    SupersededError,
     UnavailableError,
     UnusableHomeError,
 )
@@ -78,6 +79,17 @@ _flow_versions = sa.Table(
     sa.Column("first_used_at", sa.String(32), nullable=False),
 )
 
+# A row for each run that corrects another one, and for each forced rerun that takes the place of a correction.
+_corrections = sa.Table(
+    "corrections",
+    _schema,
+    sa.Column("run_id", sa.String(64), primary_key=True),
+    sa.Column("corrects", sa.String(64)),
+    sa.Column("undoes", sa.String(64)),
+    sa.Column("corrected", sa.String(128)),
+    sa.Column("records", sa.Integer, nullable=False),
+)
+
 
 def utc_now() -> str:
     """The present time in UTC, ISO 8601 with microseconds."""
@@ -106,6 +118,23 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What a run has to do with corrections of its batch.
+
+    Attributes:
+        corrects: The run that it corrects.
+        undoes: The correction that a forced rerun takes the place of.
+        corrected: Names all records of the batch that are corrected in it, those of earlier corrections too.
+        records: How many these are; of a forced rerun, how many it does not hold.
+    """
+
+    corrects: str | None
+    undoes: str | None
+    corrected: str | None
+    records: int
+
+
+@dataclass(frozen=True)
 class NewRun:
     """What a run is created from."""
 
@@ -113,6 +142,7 @@ class NewRun:
     source_path: str
     force_rerun: bool
     run_metadata: Mapping[str, Any]
+    correction: Correction | None = None
 
     def request_hash(self) -> str:
         """A digest of the request, by which a reused Idempotency-Key is told from a repeated one."""
@@ -200,6 +230,17 @@ class RunStore:
                 f"no run {run_id!r} in this Lume; `lume-dagster runs list` shows those there are"
             )
         return _record(row)
+
+    def current(self, flow_version: str, source_path: str) -> RunRecord | None:
+        """The run that stands for a batch: the latest, corrections that failed left aside."""
+        with self._read() as connection:
+            row = _current(connection, flow_version, source_path)
+        return None if row is None else _record(row)
+
+    def correction(self, run_id: str) -> Correction | None:
+        """What a run has to do with corrections, if it has."""
+        with self._read() as connection:
+            return _correction(connection, run_id)
 
     def find(
         self,
@@ -341,16 +382,9 @@ def _create(
             return _by_id(connection, known.run_id), False
 
     _pin_fingerprint(connection, new.flow_version, fingerprint)
-    latest = (
-        connection.execute(
-            sa.select(_runs)
-            .where(_runs.c.flow_version == new.flow_version, _runs.c.source_path == new.source_path)
-            .order_by(_runs.c.seq.desc())
-            .limit(1)
-        )
-        .mappings()
-        .first()
-    )
+    latest = _current(connection, new.flow_version, new.source_path)
+    if new.correction is not None:
+        return _create_correction(connection, new, new.correction, latest, fingerprint, owner)
     if latest is not None and latest["status"] in ACTIVE:
         run, created = _record(latest), False
     elif latest is not None and RunStatus(latest["status"]).has_succeeded and not new.force_rerun:
@@ -361,6 +395,8 @@ def _create(
         )
     else:
         run, created = _insert(connection, new, fingerprint, owner), True
+        if latest is not None:
+            _keep_undone(connection, run.id, latest)
     if idempotency_key is not None:
         connection.execute(
             sa.insert(_idempotency_keys).values(
@@ -368,6 +404,65 @@ def _create(
             )
         )
     return run, created
+
+
+def _create_correction(
+    connection: sa.Connection,
+    new: NewRun,
+    correction: Correction,
+    latest: sa.RowMapping | None,
+    fingerprint: str,
+    owner: str,
+) -> tuple[RunRecord, bool]:
+    if latest is None or latest["id"] != correction.corrects:
+        found = None if latest is None else _correction(connection, latest["id"])
+        if latest is not None and found == correction:
+            return _record(latest), False
+        raise SupersededError(
+            f"another run of {new.source_path!r} was started meanwhile; correct the rejects of that one, once it has "
+            "ended",
+            run_id=None if latest is None else latest["id"],
+        )
+    run = _insert(connection, new, fingerprint, owner)
+    connection.execute(sa.insert(_corrections).values(run_id=run.id, **asdict(correction)))
+    return run, True
+
+
+def _keep_undone(connection: sa.Connection, run_id: str, latest: sa.RowMapping) -> None:
+    """Keep that a new run takes the place of a correction, or of a rerun that was to do so and failed."""
+    known = _correction(connection, latest["id"])
+    if known is not None and (known.corrects or not RunStatus(latest["status"]).has_succeeded):
+        undone = Correction(None, latest["id"] if known.corrects else known.undoes, None, known.records)
+        connection.execute(sa.insert(_corrections).values(run_id=run_id, **asdict(undone)))
+
+
+def _current(connection: sa.Connection, flow_version: str, source_path: str) -> sa.RowMapping | None:
+    # A correction that failed leaves the batch as it was.
+    corrections = sa.select(_corrections.c.run_id).where(_corrections.c.corrects.is_not(None))
+    has_failed = _runs.c.status.in_([RunStatus.FAILED.value, RunStatus.CRASHED.value])
+    return (
+        connection.execute(
+            sa.select(_runs)
+            .where(
+                _runs.c.flow_version == flow_version,
+                _runs.c.source_path == source_path,
+                ~(has_failed & _runs.c.id.in_(corrections)),
+            )
+            .order_by(_runs.c.seq.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+
+
+def _correction(connection: sa.Connection, run_id: str) -> Correction | None:
+    row = (
+        connection.execute(sa.select(_corrections).where(_corrections.c.run_id == run_id)).mappings().first()
+    )
+    return (
+        None if row is None else Correction(**{name: row[name] for name in Correction.__dataclass_fields__})
+    )
 
 
 def _pin_fingerprint(connection: sa.Connection, flow_version: str, fingerprint: str) -> None:

@@ -83,6 +83,18 @@ class Uploads:
             incoming.move_to(self._records / f"{digest.hexdigest()}.jsonl")
         return f"records:{digest.hexdigest()}"
 
+    def read_records(self, source_path: str) -> list[dict[str, Any]]:
+        """The records that `keep_records` has given this name.
+
+        Raises:
+            BatchError: They are not there any more.
+        """
+        path = self._records / f"{source_path.removeprefix('records:')}.jsonl"
+        try:
+            return [json.loads(line) for line in path.read_bytes().splitlines()]
+        except FileNotFoundError as error:
+            raise BatchError(f"{path}: the corrections are no longer there; hand them in again") from error
+
     def find(self, source_path: str, flow: FlowVersion) -> tuple[str, FlowVersion]:
         """Where a batch lies, and how it is to be read.
 

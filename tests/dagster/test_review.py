@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lume_dagster import write_review_csv
 from lume_dagster.client.frames import REJECTS_SCHEMA
+from lume_dagster.review import read_review_csv
 
 
 def rejects(*records: tuple[int, dict[str, Any], list[tuple[str | None, str]]]) -> pa.Table:
@@ -75,7 +76,7 @@ def test_no_value_is_a_formula_and_none_is_lost(tmp_path_factory: pytest.TempPat
     write_review_csv(rejects((1, {"v": text}, [("v", text)])), path)
     (row,) = read(path)
     value = row["v"]
-    assert value.removeprefix("'") == text.removeprefix("'")
+    assert read_review_csv(path, ["v"]) == {1: {"v": text or None}}
     if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         assert value.lstrip("+-").replace(".", "").replace(",", "").isascii()
         assert not any(character.isalpha() or character in "()!'|" for character in value)
@@ -91,3 +92,48 @@ def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) ->
         )
     assert path.read_text() == before
     assert [file.name for file in tmp_path.iterdir()] == ["r.csv"]
+
+
+@given(
+    names=st.lists(
+        st.one_of(
+            st.sampled_from(["row_number", "reasons", "source reasons", "=a", "'=a", "a,b", "raw"]),
+            st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=9),
+        ),
+        unique=True,
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_every_column_is_found_again(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    path = tmp_path_factory.mktemp("review") / "r.csv"
+    record = {name: f"value of {index}" for index, name in enumerate(names)}
+    write_review_csv(rejects((8, record, [])), path)
+    assert read_review_csv(path, names) == {8: record}
+
+
+def test_what_a_spreadsheet_makes_of_the_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_bytes('row_number;b;a\r\n2;"x;y";\r\n;;\r\n'.encode("utf-8-sig"))
+    assert read_review_csv(path, ["a", "b"]) == {2: {"a": None, "b": "x;y"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("row_number,a\n1,x\n", "line 1: columns are missing: 'b'"),
+        ("a,b\nx,y\n", "line 1: columns are missing: 'row_number'"),
+        ("row_number,a,b,c\n1,x,y,z\n", "line 1: the batch has no column 'c'"),
+        ("row_number,a,a,b\n1,x,y,z\n", "line 1: the column 'a' is there twice"),
+        ("row_number,a,b\n1,x,y\n1,x,y\n", "line 3: row 1 is there a second time"),
+        ("row_number,a,b\nfirst,x,y\n", "line 2: row_number is 'first'"),
+        ("row_number,a,b\n1,x\n", "line 2: it has 2 cells"),
+        ('row_number,a,b\n1,x,"y\n', "line 2: unexpected end of data"),
+        ("row_number,a,b\n1,x,\xff\n", "save the file as CSV UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_of_the_form_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "r.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=said):
+        read_review_csv(path, ["a", "b"])
