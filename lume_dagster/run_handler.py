@@ -261,7 +261,7 @@ class LumeRunHandler:
         yield Remember(run)
         self._log(f"{run.label} is {run.status}{', forced' if force else ''}")
         if (undone := undone_corrections(run)) is not None:
-            self._log(undone)
+            self._context.log.warning(undone)
         return run
 
     def _existing(self, error: AlreadySucceededError, *, forced_before: bool) -> Drive:

@@ -32,6 +32,7 @@ README = (PROJECT / "README.md").read_text()
 CLIENT = (PROJECT / "docs" / "client.md").read_text()
 COMPONENT = PROJECT / "docs" / "component.md"
 CHECKS = PROJECT / "docs" / "checks.md"
+REVIEW = PROJECT / "docs" / "review.md"
 FLOW_VERSIONS = (PROJECT / "docs" / "flow-versions.md").read_text()
 
 
@@ -249,3 +250,36 @@ def test_the_python_of_the_page_on_matching_runs(capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].startswith("full_name {'concat': ['Vorname', 'Nachname'], 'separator': ' '}")
     assert printed[3].startswith("credit_limit None")
+
+
+def test_the_review_page_runs(embedded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (embedded / "flows" / "people" / "v1.yaml").write_text(blocks(README, "yaml")[0])
+    (embedded / "people.csv").write_text(
+        "Customer No;First Name;Last Name;Country;Birthday;E-Mail\n7;Ada;Byron;Germany;24.12.1970;\n"
+        "8;Bob;Byron;Nowhere;;\n9;Cy;Byron;Germany;;\n10;Dee;Byron;Elsewhere;;\n"
+    )
+    run_id = ""
+    for block in blocks(REVIEW.read_text(), "sh"):
+        for line in block.splitlines():
+            command, *arguments = shlex.split(line.replace("RUN_ID", run_id))
+            result = CliRunner().invoke(main, arguments)
+            assert (command, result.exit_code) == ("lume-dagster", 0), result.output
+            if run := re.search(r"run_\w{26}", result.output):
+                run_id = run[0]
+        review = embedded / "review.csv"
+        review.write_text(review.read_text().replace(",Nowhere,", ",Germany,"))
+    assert "PARTIAL_FAILED" in result.output
+    run_python(REVIEW)["correct"]("people:v1", "people.csv")
+    assert "source=4 mapped=4 rejected=0" in capsys.readouterr().out
+
+
+def test_the_python_of_the_sensors_page_makes_definitions(embedded: Path) -> None:
+    definitions = run_python(PROJECT / "docs" / "sensors.md")["defs"]
+    assert isinstance(definitions, dg.Definitions)
+    definitions.validate_loadable(definitions)
+    repository = definitions.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} >= {
+        "new_flights",
+        "flights_v1_runs",
+        "flights_v1_alerts",
+    }

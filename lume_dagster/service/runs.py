@@ -290,7 +290,7 @@ class LumeService:
                 await _wait(changed, min(left, _OTHER_PROCESS_POLL_SECONDS))
                 await asyncio.to_thread(self._sweep_lost)
                 run = await asyncio.to_thread(self._work.store.get, run_id)
-        return self._document(run)
+        return await asyncio.to_thread(self._document, run)
 
     def runs(
         self,
@@ -306,7 +306,7 @@ class LumeService:
         records, total = self._work.store.find(
             flow_version=flow_version, source_path=source_path, statuses=statuses, page=page, size=size
         )
-        return _page([self._document(record) for record in records], total, page, size)
+        return _page(self._documents(records), total, page, size)
 
     def results(self, run_id: str, kind: ResultKind, page: int, size: int) -> Page[dict[str, Any]]:
         """A page of what a run wrote, in the order of the source.
@@ -355,8 +355,14 @@ class LumeService:
             self._changes.notify(run_id)
 
     def _document(self, record: RunRecord) -> Run:
+        return self._documents([record])[0]
+
+    def _documents(self, records: Sequence[RunRecord]) -> list[Run]:
+        corrections = self._work.store.corrections([record.id for record in records])
+        return [self._document_of(record, corrections.get(record.id)) for record in records]
+
+    def _document_of(self, record: RunRecord, correction: Correction | None) -> Run:
         outcome = dict(record.outcome or {})
-        correction = self._work.store.correction(record.id)
         return Run(
             id=record.id,
             flow_version=record.flow_version,
@@ -384,8 +390,8 @@ class LumeService:
                 target_locations=self._locations(record, outcome) if outcome else None,
                 checksums=outcome.get("checksums"),
                 error_message=record.error_message,
-                corrects=_correction_info(correction, correction and correction.corrects),
-                undoes=_correction_info(correction, correction and correction.undoes),
+                corrects=_correction_info(correction, "corrects"),
+                undoes=_correction_info(correction, "undoes"),
                 run_metadata=dict(record.run_metadata),
             ),
         )
@@ -399,7 +405,10 @@ class LumeService:
         )
 
 
-def _correction_info(correction: Correction | None, run_id: str | None) -> CorrectionInfo | None:
+def _correction_info(
+    correction: Correction | None, side: Literal["corrects", "undoes"]
+) -> CorrectionInfo | None:
+    run_id = correction and (correction.corrects if side == "corrects" else correction.undoes)
     return CorrectionInfo(run_id=run_id, records=correction.records) if correction and run_id else None
 
 

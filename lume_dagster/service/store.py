@@ -239,8 +239,12 @@ class RunStore:
 
     def correction(self, run_id: str) -> Correction | None:
         """What a run has to do with corrections, if it has."""
+        return self.corrections([run_id]).get(run_id)
+
+    def corrections(self, run_ids: Sequence[str]) -> dict[str, Correction]:
+        """What runs have to do with corrections, of those that have."""
         with self._read() as connection:
-            return _correction(connection, run_id)
+            return _found_corrections(connection, run_ids)
 
     def find(
         self,
@@ -457,12 +461,15 @@ def _current(connection: sa.Connection, flow_version: str, source_path: str) -> 
 
 
 def _correction(connection: sa.Connection, run_id: str) -> Correction | None:
-    row = (
-        connection.execute(sa.select(_corrections).where(_corrections.c.run_id == run_id)).mappings().first()
-    )
-    return (
-        None if row is None else Correction(**{name: row[name] for name in Correction.__dataclass_fields__})
-    )
+    return _found_corrections(connection, [run_id]).get(run_id)
+
+
+def _found_corrections(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, Correction]:
+    rows = connection.execute(sa.select(_corrections).where(_corrections.c.run_id.in_(run_ids))).mappings()
+    return {
+        row["run_id"]: Correction(**{name: row[name] for name in Correction.__dataclass_fields__})
+        for row in rows
+    }
 
 
 def _pin_fingerprint(connection: sa.Connection, flow_version: str, fingerprint: str) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,13 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lume_dagster.service.embedded import EmbeddedTransport
 from lume_dagster.service.runs import LumeService
+from lume_dagster.service.settings import ServiceSettings
+from tests.conftest import PEOPLE_FLOW
 
 Http = httpx.Client
 
@@ -178,3 +182,41 @@ def test_a_typed_file_is_corrected_by_texts(http: Http, people: Path) -> None:
         ended(http, correct(http, first, {4: {"ID": "4", "Full Name": "d"}, 2: {"ID": "-2"}}), 200)["id"]
         == second["id"]
     )
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_corrected_batch_is_the_batch_that_the_source_should_have_been(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("corrected")
+    (folder / "flows" / "people").mkdir(parents=True)
+    (folder / "flows" / "people" / "v1.yaml").write_text(PEOPLE_FLOW)
+    numbers, names = st.sampled_from(["1", "2", "3", "x"]), st.sampled_from(["Ada", "Bob", ""])
+    people = st.tuples(numbers, names)
+    rows = data.draw(st.lists(people, min_size=2, max_size=6))
+    service = LumeService(ServiceSettings(home=folder / "home", flows=folder / "flows"))
+    transport = EmbeddedTransport(service)
+    with httpx.Client(base_url="http://embedded.test", transport=transport) as http:
+        first = start(http, write_people(folder / "first.csv", rows))
+        rejected = {reject["row_number"] for reject in items(http, first, "rejects")}
+        fixes = {number: data.draw(people) for number in sorted(rejected) if data.draw(st.booleans())}
+        mended = [fixes.get(number, row) for number, row in enumerate(rows, 1)]
+        expected = start(http, write_people(folder / "mended.csv", mended))
+        answer = (
+            correct(
+                http, first, {number: {"ID": fix[0], "Full Name": fix[1]} for number, fix in fixes.items()}
+            )
+            if fixes
+            else http.get(f"/v1/runs/{first['id']}")
+        )
+        found = ended(http, answer, answer.status_code)
+        assert counted(found) == counted(expected)
+        for kind in ("mapped", "rejects"):
+            assert items(http, found, kind) == items(http, expected, kind)
+    transport.shut_down()
+
+
+def write_people(path: Path, rows: Sequence[tuple[str, str]]) -> Path:
+    path.write_text("ID,Full Name,Mail\n" + "".join(f"{number},{name},\n" for number, name in rows))
+    return path
