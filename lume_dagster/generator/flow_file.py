@@ -90,9 +90,14 @@ def _comment(text: str, indent: str) -> str:
 def _entry(field: str, entry: dict[str, Any]) -> str:
     """A mapper entry, on one line where it fits."""
     short = yaml.dump(
-        {field: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=True
+        {field: entry},
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10_000,
+        default_flow_style=True,
     ).strip()[1:-1]
-    if len(short) + 2 <= _WIDTH and "\n" not in short:
+    if len(short) + 2 <= _WIDTH and "\n" not in short and not short.startswith("?"):
         return f"  {short}\n"
     return textwrap.indent(_dump({field: entry}), "  ")
 

@@ -105,7 +105,9 @@ def next_version(text: str, flow: FlowVersion, learned: Iterable[Learned]) -> st
     for start, end, put in sorted(edits, reverse=True):
         changed = changed[:start] + put + changed[end:]
     if parse_yaml(changed, flow.flow_version) != wanted:
-        raise FlowError(flow.flow_version, "/mapper", "the values cannot be put into the file; add them by hand")
+        raise FlowError(
+            flow.flow_version, "/mapper", "the values cannot be put into the file; add them by hand"
+        )
     return changed
 
 
@@ -137,12 +139,12 @@ def _added(text: str, table: Any, new: Mapping[str, Any]) -> tuple[int, int, str
         end = text.rindex("}", 0, table.end_mark.index)
         before = text[table.start_mark.index + 1 : end].rstrip()
         comma = ", " if before and not before.endswith(",") else ""
-        return end, end, comma + _flow_style(dict(new))[1:-1]
+        return end, end, comma + ", ".join(_pair(value, option) for value, option in new.items())
     indent = " " * table.value[0][0].start_mark.column
     last = table.value[-1][1]
     end = text.find("\n", last.end_mark.index)
     end = len(text) if end < 0 else end
-    lines = (f"\n{indent}{_flow_style({value: option})[1:-1]}" for value, option in new.items())
+    lines = (f"\n{indent}{_pair(value, option)}" for value, option in new.items())
     return end, end, "".join(lines)
 
 
@@ -150,6 +152,19 @@ def _end(text: str, node: Any) -> int:
     """Where a node ends, without the blanks and line breaks that a block takes along."""
     start: int = node.start_mark.index
     return start + len(text[start : node.end_mark.index].rstrip())
+
+
+def _pair(key: str, value: Any) -> str:
+    """An entry of a mapping, on one line in either style."""
+    written = _flow_style({key: value})[1:-1]
+    if not written.startswith("?") and "\n" not in written:
+        return written
+    quoted = "".join(
+        char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in key
+    )
+    return (
+        f'"{quoted}": {_flow_style({"": value})[1:-1].removeprefix("? ''").strip().removeprefix(":").strip()}'
+    )
 
 
 def _flow_style(value: dict[str, Any]) -> str:

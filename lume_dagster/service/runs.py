@@ -192,9 +192,7 @@ class LumeService:
         )
         self._flows.create(flow_version, text)
         return self.create_run(
-            CreateRun(
-                flow_version=flow_version, source_path=source_path, run_metadata=request.run_metadata
-            ),
+            CreateRun(flow_version=flow_version, source_path=source_path, run_metadata=request.run_metadata),
             idempotency_key,
         )
 
