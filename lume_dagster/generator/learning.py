@@ -17,6 +17,7 @@ import yaml
 from lume_dagster.engine import FlowError, FlowVersion
 from lume_dagster.engine.yaml_document import parse_yaml
 from lume_dagster.generator.classification import Classification, classify, options_of
+from lume_dagster.generator.flow_file import FlowDumper
 
 REJECT_TYPES = ("lookup", "enum")
 """The types of errors that a value not known causes."""
@@ -159,16 +160,20 @@ def _pair(key: str, value: Any) -> str:
     written = _flow_style({key: value})[1:-1]
     if not written.startswith("?") and "\n" not in written:
         return written
+    plain = _flow_style({"k": value})[1:-1].removeprefix("k")
     quoted = "".join(
         char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in key
     )
-    return (
-        f'"{quoted}": {_flow_style({"": value})[1:-1].removeprefix("? ''").strip().removeprefix(":").strip()}'
-    )
+    return f'"{quoted}"{plain}'
 
 
 def _flow_style(value: dict[str, Any]) -> str:
-    dumped: str = yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, default_flow_style=True, width=1_000_000
+    dumped: str = yaml.dump(
+        value,
+        Dumper=FlowDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=1_000_000,
     )
     return dumped.strip()
