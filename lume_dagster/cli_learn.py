@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from lume_dagster.cli import Session
     from lume_dagster.generator.learning import Learned
 
-_WITH_REJECTS = ",".join(
-    (RunStatus.PARTIAL_FAILED, RunStatus.FAILED)
-)
+_WITH_REJECTS = ",".join((RunStatus.PARTIAL_FAILED, RunStatus.FAILED))
 
 
 @click.command("learn")
@@ -91,21 +89,21 @@ def learn_command(
     except (EngineError, ServiceError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        values = [
-            {**asdict(one), **asdict(one.found), "taken": one in taken} for one in learned
-        ]
+        values = [{**asdict(one), **asdict(one.found), "taken": one in taken} for one in learned]
         for value in values:
             del value["found"]
-        click.echo(json.dumps({"flow_version": written, "file": path and str(path), "values": values}, indent=2))
+        click.echo(
+            json.dumps({"flow_version": written, "file": path and str(path), "values": values}, indent=2)
+        )
     elif written is None:
         click.echo("nothing is taken over; no version was written")
     else:
-        click.echo(f"{len(taken)} values are in {written} ({path}); run it on the batches to map their rejects")
+        click.echo(
+            f"{len(taken)} values are in {written} ({path}); run it on the batches to map their rejects"
+        )
 
 
-def _rejected(
-    client: LumeClient, flow_version: str, run_ids: tuple[str, ...]
-) -> Counter[tuple[str, str]]:
+def _rejected(client: LumeClient, flow_version: str, run_ids: tuple[str, ...]) -> Counter[tuple[str, str]]:
     """How many rejects there are for each target field and value that was not known."""
     from lume_dagster.generator.learning import REJECT_TYPES  # noqa: PLC0415 - heavy, and an extra
 

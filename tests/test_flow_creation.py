@@ -203,9 +203,7 @@ def test_a_bad_schema_is_told(folder: Path, schema: str, told: str) -> None:
 
 
 def test_learning_asks_about_what_is_less_sure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (
-        call("flows create orders --source orders.csv --target-schema wanted.json --yes").exit_code == 0
-    )
+    assert call("flows create orders --source orders.csv --target-schema wanted.json --yes").exit_code == 0
     run = json.loads(call("run orders:v1 more.csv --json").stdout)
     refused = call("flows learn orders:v1")
     assert (refused.exit_code, "--yes" in refused.stderr) == (1, True)

@@ -64,9 +64,7 @@ class DraftField:
     @property
     def accepted(self) -> bool:
         """It needs no review."""
-        return self.chosen or (
-            self.operation is not None and self.confidence >= ACCEPTED and not self.notes
-        )
+        return self.chosen or (self.operation is not None and self.confidence >= ACCEPTED and not self.notes)
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -234,9 +232,7 @@ class Drafter:
             return replace(drafted, operation={"extract": column, "steps": ["trim"]})
         return drafted
 
-    def _classified(
-        self, drafted: DraftField, column: str, options: tuple[Option, ...]
-    ) -> DraftField:
+    def _classified(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
         counts = self.sample.counts(column)
         if all(text in {option.text for option in options} for text in counts):
             return drafted
@@ -332,9 +328,7 @@ def _leaves(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mappi
 
 
 def _noted(drafted: DraftField, note: str, *, at_most: float) -> DraftField:
-    return replace(
-        drafted, notes=(*drafted.notes, note), confidence=min(drafted.confidence, at_most)
-    )
+    return replace(drafted, notes=(*drafted.notes, note), confidence=min(drafted.confidence, at_most))
 
 
 def _opened(drafted: DraftField, note: str) -> DraftField:

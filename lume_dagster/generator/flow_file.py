@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from lume_dagster.engine import FlowError
 from lume_dagster.engine.yaml_document import parse_yaml
 from lume_dagster.generator.drafting import Draft, DraftField
 
@@ -21,11 +22,18 @@ _LONGEST = 400
 _COLUMNS_SHOWN = 5
 
 
-class _Dumper(yaml.SafeDumper):
+class FlowDumper(yaml.SafeDumper):
     """Writes each value out, as the reader of flow files takes no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - overrides PyYAML's
         return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """A text; one with line breaks of any alphabet, which only quotes and escapes keep, in double quotes."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+FlowDumper.add_representer(str, FlowDumper.represent_text)
 
 
 def flow_file(draft: Draft) -> str:
@@ -37,21 +45,22 @@ def flow_file(draft: Draft) -> str:
     Raises:
         FlowError: The draft says what no flow file can hold, such as a NUL character.
     """
-    document = draft.document
-    mapper = document.pop("mapper")
+    document = {key: value for key, value in draft.document.items() if value != ""}
+    mapper = document["mapper"]
     head = [
         "Generated from a sample. The comments in the mapper say how sure each entry is, and why.",
         *_overview(draft),
         *draft.notes,
     ]
     parts = ["".join(_comment(line, "") for line in head)]
-    parts += [_dump({key: value}) for key, value in document.items() if value != ""]
+    parts += [_dump({key: value}) for key, value in document.items() if key != "mapper"]
     entries = "".join(
         "".join(_comment(line, "  ") for line in _said(field)) + _entry(field.name, mapper[field.name])
         for field in draft.fields
     )
     text = "\n".join([*parts, f"mapper:\n{entries}"])
-    parse_yaml(text, "the draft")
+    if parse_yaml(text, "the draft") != document:
+        raise FlowError("the draft", "", "holds a text that YAML does not keep")
     return text
 
 
@@ -90,14 +99,24 @@ def _comment(text: str, indent: str) -> str:
 def _entry(field: str, entry: dict[str, Any]) -> str:
     """A mapper entry, on one line where it fits."""
     short = yaml.dump(
-        {field: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=True
+        {field: entry},
+        Dumper=FlowDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10_000,
+        default_flow_style=True,
     ).strip()[1:-1]
-    if len(short) + 2 <= _WIDTH and "\n" not in short:
+    if len(short) + 2 <= _WIDTH and "\n" not in short and not short.startswith("?"):
         return f"  {short}\n"
     return textwrap.indent(_dump({field: entry}), "  ")
 
 
 def _dump(document: dict[str, Any]) -> str:
     return yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
+        document,
+        Dumper=FlowDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=_WIDTH,
+        default_flow_style=False,
     )

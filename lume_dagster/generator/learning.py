@@ -17,6 +17,7 @@ import yaml
 from lume_dagster.engine import FlowError, FlowVersion
 from lume_dagster.engine.yaml_document import parse_yaml
 from lume_dagster.generator.classification import Classification, classify, options_of
+from lume_dagster.generator.flow_file import FlowDumper
 
 REJECT_TYPES = ("lookup", "enum")
 """The types of errors that a value not known causes."""
@@ -105,7 +106,9 @@ def next_version(text: str, flow: FlowVersion, learned: Iterable[Learned]) -> st
     for start, end, put in sorted(edits, reverse=True):
         changed = changed[:start] + put + changed[end:]
     if parse_yaml(changed, flow.flow_version) != wanted:
-        raise FlowError(flow.flow_version, "/mapper", "the values cannot be put into the file; add them by hand")
+        raise FlowError(
+            flow.flow_version, "/mapper", "the values cannot be put into the file; add them by hand"
+        )
     return changed
 
 
@@ -137,12 +140,12 @@ def _added(text: str, table: Any, new: Mapping[str, Any]) -> tuple[int, int, str
         end = text.rindex("}", 0, table.end_mark.index)
         before = text[table.start_mark.index + 1 : end].rstrip()
         comma = ", " if before and not before.endswith(",") else ""
-        return end, end, comma + _flow_style(dict(new))[1:-1]
+        return end, end, comma + ", ".join(_pair(value, option) for value, option in new.items())
     indent = " " * table.value[0][0].start_mark.column
     last = table.value[-1][1]
     end = text.find("\n", last.end_mark.index)
     end = len(text) if end < 0 else end
-    lines = (f"\n{indent}{_flow_style({value: option})[1:-1]}" for value, option in new.items())
+    lines = (f"\n{indent}{_pair(value, option)}" for value, option in new.items())
     return end, end, "".join(lines)
 
 
@@ -152,8 +155,25 @@ def _end(text: str, node: Any) -> int:
     return start + len(text[start : node.end_mark.index].rstrip())
 
 
+def _pair(key: str, value: Any) -> str:
+    """An entry of a mapping, on one line in either style."""
+    written = _flow_style({key: value})[1:-1]
+    if not written.startswith("?") and "\n" not in written:
+        return written
+    plain = _flow_style({"k": value})[1:-1].removeprefix("k")
+    quoted = "".join(
+        char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in key
+    )
+    return f'"{quoted}"{plain}'
+
+
 def _flow_style(value: dict[str, Any]) -> str:
-    dumped: str = yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, default_flow_style=True, width=1_000_000
+    dumped: str = yaml.dump(
+        value,
+        Dumper=FlowDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=1_000_000,
     )
     return dumped.strip()

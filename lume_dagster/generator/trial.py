@@ -88,9 +88,7 @@ def _judged(field: DraftField, trial: Trial) -> DraftField:
     return replace(field, notes=(*field.notes, f"rejects records of the sample: {kinds}"))
 
 
-def _after(
-    engine: Engine, result: BatchResult, fields: tuple[DraftField, ...]
-) -> dict[str, tuple[str, ...]]:
+def _after(engine: Engine, result: BatchResult, fields: tuple[DraftField, ...]) -> dict[str, tuple[str, ...]]:
     records = engine.results_page(result.mapped_path, 0, _LOOKED_AT)
     found: dict[str, tuple[str, ...]] = {}
     for field in fields:
