@@ -28,7 +28,7 @@ _processes.set_forkserver_preload([__name__])
 def people_job() -> dg.JobDefinition:
     """All assets of people:v1, from a Lume at the address in the environment."""
     if death := os.environ.get(DEATH):
-        _die_after_an_event(*death.split())
+        die_after_an_event(*death.split())
     on_interrupt: Any = os.environ[ON_INTERRUPT]
     retries = int(os.environ[RETRIES])
     lume = LumeResource(
@@ -114,7 +114,7 @@ def _carry_out(attempt: Attempt) -> None:
     os._exit(0 if result.success else 1)
 
 
-def _die_after_an_event(event_type: str, number: str, marker: str) -> None:
+def die_after_an_event(event_type: str, number: str, marker: str) -> None:
     """Lets this process, or a step's process that it starts, kill itself after an event; once for each marker."""
     handle, seen = dg.DagsterInstance.handle_new_event, Counter[str]()
 
