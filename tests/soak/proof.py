@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import dagster as dg
@@ -47,7 +48,7 @@ def prove(lane: Lane, lume: LumeClient, folder: str) -> Proof:
         mapping = [run for run in runs if run.is_final and not run.failed]
         if len(mapping) > 1 + lane.forces[key]:
             proof.duplicates.append(f"{key}: {len(mapping)} runs mapped it, {lane.forces[key]} were forced")
-        for later, earlier in zip(runs, runs[1:], strict=False):  # newest first
+        for later, earlier in pairwise(runs):  # newest first
             if earlier.metadata["run"]["finished_at"] > later.metadata["run"]["created_at"]:
                 proof.duplicates.append(f"{key}: {earlier.id} and {later.id} at once")
         ended = mapping[0] if kind.maps and mapping else (runs[0] if runs and not kind.maps else None)

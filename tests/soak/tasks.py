@@ -51,7 +51,7 @@ class Kind:
 KINDS = (
     Kind("good", 12, 0),
     Kind("good", 3, 0),
-    Kind("partly bad", 30, 1),
+    Kind("partly bad", 200, 1),
     Kind("warned of", 20, 3, frozenset({"reject_rate"})),
     Kind("stopped by the audit", 6, 3, frozenset({"reject_rate"}), is_published=False),
     Kind("unusable", 4, 4, frozenset({"status"}), is_published=False),
