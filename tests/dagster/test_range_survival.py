@@ -35,7 +35,7 @@ def a_range(storage: Path, lume: ScriptedLume, of: str | None = None, dies: bool
 
 
 def told(storage: Path) -> tuple[list[Counter[tuple[str, str]]], list[Counter[tuple[str, str]]]]:
-    """For each Dagster run, the first of them first: how often it made each asset, and told each check, of each batch."""
+    """For each Dagster run, oldest first: how often it made each asset of a batch, and told each check."""
     made, checks = [], []
     with dg.DagsterInstance.local_temp(str(storage)) as instance:
         for run in reversed(instance.get_runs()):
