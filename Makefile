@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export LUME_HOME ?= $(CURDIR)/.lume
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test lint format lock browser postgres clean
+.PHONY: help setup demo dev test soak lint format lock browser postgres clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -35,6 +35,9 @@ dev: $(READY) $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the example pipe
 
 test: $(READY) browser postgres ## all tests, those in a real browser included
 	@$(BIN)/python -m pytest
+
+soak: $(READY) ## 1,000 batches under random faults, and what both stores hold in the end
+	@LUME_TESTS_SOAK=$${LUME_TESTS_SOAK:-1000} $(BIN)/python -m pytest -s tests/soak
 
 lint: $(READY) ## style and types
 	@$(BIN)/ruff check

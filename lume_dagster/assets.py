@@ -53,7 +53,8 @@ def build_lume_assets(
             fingerprint is then the code version of the assets.
         source_asset: The asset that stands for the source, if there is one: `FLOW/run` depends on it.
         resource_key: Key of the `LumeResource`.
-        retry_policy: How often a crashed run, or a Lume out of reach, is tried again.
+        retry_policy: How often a crashed run, or a Lume out of reach, is tried again. A batch that its audit stops is
+            not tried again.
         automation_condition: When `FLOW/run` and with it `FLOW/rejects` and `FLOW/mapped` are materialized by
             themselves.
         backfill: `multi_run`: one batch a Dagster run. `single_run`: a backfill is one Dagster run with one step

@@ -14,7 +14,7 @@ from lume_dagster.attempts import already_logged
 from lume_dagster.batch_events import BatchEvents, Event, failure_of
 from lume_dagster.checks import STATUS_CHECK
 from lume_dagster.client import LumeError, LumeRun
-from lume_dagster.concurrent_runs import ConcurrentRuns, Ended, Started
+from lume_dagster.concurrent_runs import ConcurrentRuns, Ended, Started, UnderWay
 from lume_dagster.config import LumeBackfillConfig
 from lume_dagster.history import Attempts, EarlierRows, Subject, run_id_of
 from lume_dagster.judging import status_verdict
@@ -156,6 +156,7 @@ class _Backfill:
                     if isinstance(news, Started):
                         self._handlers[news.partition].remember(news.run)
                         news.stored()
+                    elif isinstance(news, UnderWay):
                         progress.started(news.partition)
                     elif news is not None:
                         self._tell_of(news)

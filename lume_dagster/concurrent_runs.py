@@ -47,6 +47,13 @@ class Started:
 
 
 @dataclass(frozen=True)
+class UnderWay:
+    """The run of a batch is waited for, whether it is a new one or that of an earlier attempt."""
+
+    partition: str
+
+
+@dataclass(frozen=True)
 class Ended(Generic[T]):
     """A batch has come to its end, one way or the other.
 
@@ -63,7 +70,7 @@ class Ended(Generic[T]):
     error: Exception | None = None
 
 
-News: TypeAlias = Started | Ended[T]
+News: TypeAlias = Started | UnderWay | Ended[T]
 
 
 @dataclass(order=True, frozen=True)
@@ -213,6 +220,7 @@ class ConcurrentRuns(Generic[T]):
                         await self._stored(partition, wish.run)
                     elif isinstance(wish, Wait):
                         self._active[partition] = wish.run
+                        self._tell(_FIRST, UnderWay(partition))
                         answer = await self._waited_for(client.wait(wish.run, timeout=self._wait_timeout))
                     else:
                         answer = await wish.call(client)

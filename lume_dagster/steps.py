@@ -32,7 +32,7 @@ class FlowSteps:
         path_of: The source path of a partition.
         checks: The checks on the mapped output.
         resource_key: Key of the `LumeResource`.
-        retry_policy: How often a run that may be tried again is.
+        retry_policy: How often a run, or an audit that Lume was out of reach for, is tried again.
         pool: The pool that the step which starts Lume runs takes part in.
     """
 
@@ -171,6 +171,7 @@ def audit_step(steps: FlowSteps) -> dg.AssetsDefinition:
         check_specs=steps.mapped_check_specs,
         required_resource_keys={steps.resource_key},
         can_subset=True,
+        retry_policy=steps.retry_policy,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
     )
     def audit(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import httpx
 import pytest
@@ -23,17 +22,26 @@ def test_stages_are_counted_in_requests() -> None:
 
 
 def test_stages_are_timed() -> None:
-    with ScriptedLume(RunScript([Stage("RUNNING", seconds=0.05), "SUCCEEDED"])) as lume:
+    clock = [0.0]
+    with ScriptedLume(
+        RunScript([Stage("RUNNING", seconds=5), "SUCCEEDED"]), monotonic=lambda: clock[0]
+    ) as lume:
         run_id = lume.add_run()
-        assert statuses(lume, run_id, 1) == ["RUNNING"]
-        time.sleep(0.06)
+        clock[0] = 4.9
+        assert statuses(lume, run_id, 2) == ["RUNNING", "RUNNING"]
+        clock[0] = 5.0
         assert statuses(lume, run_id, 1) == ["SUCCEEDED"]
 
 
 @pytest.mark.parametrize(("until", "status"), [("change", "TRANSFORMING"), ("final", "SUCCEEDED")])
 def test_a_request_is_held_until_what_it_asks_for(until: str, status: str) -> None:
-    stages = [Stage("PENDING", seconds=0.05), Stage("TRANSFORMING", seconds=0.05), "SUCCEEDED"]
-    with ScriptedLume(RunScript(stages)) as lume:
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    stages = [Stage("PENDING", seconds=1), Stage("TRANSFORMING", seconds=1), "SUCCEEDED"]
+    with ScriptedLume(RunScript(stages), monotonic=lambda: clock[0], sleep=sleep) as lume:
         answer = httpx.get(f"{lume.url}/v1/runs/{lume.add_run()}", params={"wait": 5, "until": until})
     assert answer.json()["status"] == status
     assert answer.headers["preference-applied"] == "wait=5"

@@ -15,9 +15,8 @@ from lume_dagster import LumeChecks, LumeIOManager, LumeResource, build_lume_ass
 
 JOB = "people"
 WRITE = "people__v1__run"
-PARTITIONS = dg.StaticPartitionsDefinition(["a"])
 LUME_URL, ON_INTERRUPT, RETRIES = "TESTS_LUME_URL", "TESTS_ON_INTERRUPT", "TESTS_RETRIES"
-EXECUTOR, DEATH = "TESTS_EXECUTOR", "TESTS_DEATH"
+EXECUTOR, DEATH, BATCHES = "TESTS_EXECUTOR", "TESTS_DEATH", "TESTS_BATCHES"
 
 EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
@@ -28,9 +27,10 @@ _processes.set_forkserver_preload([__name__])
 def people_job() -> dg.JobDefinition:
     """All assets of people:v1, from a Lume at the address in the environment."""
     if death := os.environ.get(DEATH):
-        _die_after_an_event(*death.split())
+        die_after_an_event(*death.split())
     on_interrupt: Any = os.environ[ON_INTERRUPT]
     retries = int(os.environ[RETRIES])
+    batches = os.environ[BATCHES].split()
     lume = LumeResource(
         base_url=os.environ[LUME_URL],
         on_interrupt=on_interrupt,
@@ -40,10 +40,11 @@ def people_job() -> dg.JobDefinition:
     definitions = dg.Definitions.merge(
         build_lume_assets(
             flow_version="people:v1",
-            partitions_def=PARTITIONS,
+            partitions_def=dg.StaticPartitionsDefinition(batches),
             source_path="{partition_key}.csv",
             checks=LumeChecks(output_schema="off"),
             retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
+            backfill="single_run" if len(batches) > 1 else "multi_run",
         ),
         dg.Definitions(
             jobs=[dg.define_asset_job(JOB, executor_def=EXECUTORS[os.environ[EXECUTOR]])],
@@ -66,6 +67,7 @@ class Attempt:
         on_interrupt: What becomes of the Lume run on a termination.
         retries: How often the step's retry policy tries again.
         executor: Whether steps run in this process, or each in one of its own.
+        batches: The batch; or several, as a range in one step.
     """
 
     storage: Path
@@ -76,6 +78,7 @@ class Attempt:
     on_interrupt: str = "cancel"
     retries: int = 0
     executor: str = "in_process"
+    batches: tuple[str, ...] = ("a",)
 
     def start(self) -> ForkServerProcess:
         process = _processes.Process(target=_carry_out, args=(self,))
@@ -95,13 +98,14 @@ def _carry_out(attempt: Attempt) -> None:
         ON_INTERRUPT: attempt.on_interrupt,
         RETRIES: str(attempt.retries),
         EXECUTOR: attempt.executor,
+        BATCHES: " ".join(attempt.batches),
     }
     if attempt.killed_after:
         event_type, number = attempt.killed_after
         os.environ[DEATH] = f"{event_type} {number} {attempt.storage / 'killed'}"
     config = {"ops": {WRITE: {"config": {"force_rerun": True}}}} if attempt.force_rerun else {}
     with dg.DagsterInstance.local_temp(str(attempt.storage)) as instance:
-        options: dict[str, Any] = {"tags": {"dagster/partition": "a"}, "run_config": config}
+        options: dict[str, Any] = {"tags": _partition_tags(attempt.batches), "run_config": config}
         if attempt.of:
             parent = instance.get_run_by_id(attempt.of)
             assert parent is not None
@@ -114,7 +118,16 @@ def _carry_out(attempt: Attempt) -> None:
     os._exit(0 if result.success else 1)
 
 
-def _die_after_an_event(event_type: str, number: str, marker: str) -> None:
+def _partition_tags(batches: tuple[str, ...]) -> dict[str, str]:
+    if len(batches) == 1:
+        return {"dagster/partition": batches[0]}
+    return {
+        "dagster/asset_partition_range_start": batches[0],
+        "dagster/asset_partition_range_end": batches[-1],
+    }
+
+
+def die_after_an_event(event_type: str, number: str, marker: str) -> None:
     """Lets this process, or a step's process that it starts, kill itself after an event; once for each marker."""
     handle, seen = dg.DagsterInstance.handle_new_event, Counter[str]()
 

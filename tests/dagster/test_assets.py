@@ -16,6 +16,7 @@ from lume_dagster import (
     build_lume_assets,
 )
 from lume_dagster.engine import Engine
+from lume_dagster.testing import Fault, RunScript, ScriptedLume
 from tests.dagster.conftest import (
     AUDIT,
     GOOD,
@@ -380,3 +381,29 @@ def test_a_backfill_names_its_batch_as_a_range_of_one(pipeline: Pipeline) -> Non
     )
     assert {RUN, MAPPED, REJECTS} <= materialized(result)
     assert pipeline.latest(MAPPED, "a") is not None
+
+
+def test_an_audit_is_tried_again_after_an_outage_and_not_after_its_verdict(pipeline: Pipeline) -> None:
+    pipeline.options |= {
+        "retry_policy": dg.RetryPolicy(max_retries=2),
+        "checks": LumeChecks(output_schema="off", reject_rate_error=0.4),
+    }
+    reject = {
+        "row_number": 2,
+        "source_record": {},
+        "errors": [{"field": "id", "type": "type", "message": "no"}],
+    }
+    with ScriptedLume(RunScript(["SUCCEEDED"], mapped=[{"id": 1}])) as lume:
+        lume.add_flow("people:v1")
+        lume.next_run(RunScript(["SUCCEEDED"], mapped=[{"id": 1}]))
+        lume.next_run(RunScript(["PARTIAL_FAILED"], mapped=[{"id": 1}], rejects=[reject]))
+        pipeline.lume = LumeResource(base_url=lume.url, outage_budget_seconds=0)
+        for partition in ("a", "b"):
+            pipeline.materialize(partition, RUN, REJECTS)
+        lume.inject(Fault.status(503), path="/v1/runs/run_")
+        audited = pipeline.materialize("a", MAPPED)
+        stopped = pipeline.materialize("b", MAPPED)
+    assert audited.success
+    assert audited.retry_attempts_for_node(AUDIT) == 1
+    assert failed_checks(stopped) == {"reject_rate"}
+    assert stopped.retry_attempts_for_node(AUDIT) == 0

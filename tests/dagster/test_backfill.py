@@ -447,6 +447,40 @@ def test_a_retry_of_the_step_goes_on_with_what_crashed(scripted: ScriptedLume, b
     assert len(made) == len(set(made)) == 30
 
 
+def test_runs_of_an_earlier_attempt_count_as_under_way_and_begin_anew_when_they_crash(
+    scripted: ScriptedLume, backfill: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = RunScript([Stage("TRANSFORMING", seconds=3600), "CRASHED"])
+    for _ in range(2):
+        scripted.next_run(endless)
+    lume = LumeResource(base_url=scripted.url, outage_budget_seconds=10)
+    seen: list[str] = []
+
+    def evict(progress: Progress, partition: str) -> None:
+        seen.append(partition)
+        if len(seen) == 2:
+            raise dg.DagsterExecutionInterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "started", evict)
+        first = launch(of_sixty(lume), backfill.instance, first="0000", last="0001")
+    told: list[str] = []
+    started = Progress.started
+
+    def end_when_all_are_under_way(progress: Progress, partition: str) -> None:
+        started(progress, partition)
+        told.append(progress.line())
+        if len(told) == 2:
+            for run_id in scripted.run_ids:
+                scripted.end_run(run_id)
+
+    monkeypatch.setattr(Progress, "started", end_when_all_are_under_way)
+    second = launch(of_sixty(lume), backfill.instance, first="0000", last="0001", again_of=first)
+    assert second.is_success
+    assert "2 under way" in told[1]
+    assert [scripted.status(run_id) for run_id in scripted.run_ids] == [*["CRASHED"] * 2, *["SUCCEEDED"] * 2]
+
+
 @pytest.mark.parametrize(
     ("terminated", "on_interrupt", "cancels"),
     [(True, "cancel", True), (True, "leave", False), (False, "cancel", False)],
