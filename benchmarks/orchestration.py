@@ -205,7 +205,7 @@ def _noticed(url: str, seconds: float, count: int) -> dict[str, Any]:
     return {"p95": _p95(late)}
 
 
-def _backoff() -> dict[str, Any]:
+def _backoff(waits: int) -> dict[str, Any]:
     """Waits without long poll, on a clock of their own: seconds to notice, requests, and the shortest pause."""
     from lume_dagster.client import ClientSettings, LumeClient, Timekeeper
     from lume_dagster.testing import RunScript, ScriptedLume, Stage
@@ -213,7 +213,7 @@ def _backoff() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for length in (60, 600, 3600, 36000):
         chance, late, asked, pauses = random.Random(length), [], [], []
-        for _ in range(40):
+        for _ in range(waits):
             clock = [0.0]
 
             def sleep(seconds: float, clock: list[float] = clock) -> None:
@@ -425,7 +425,9 @@ def many_waits(bench: Bench, wall: Medians, quick: bool) -> Iterator[Figure]:
         peak = bench.run("simulated", url, count, count, BATCHES="peak")
     step, run = wall["simulated", "step"], wall["simulated"]
     print(f"{count} runs of {seconds:g} s, {at_once} at once: ideal {ideal:g} s, the step {step:.1f} s")
-    print(f"the Dagster run around it, with the events that Dagster plans it by: {run:.1f} s, {run / ideal:.2f}")
+    print(
+        f"the Dagster run around it, with the events that Dagster plans it by: {run:.1f} s, {run / ideal:.2f}"
+    )
     print(f"{count} waits at once: {peak['threads']:.0f} threads, {peak['sockets']:.0f} sockets")
     yield "simulated runs in one step, wall over the ideal", step / ideal, 1.15, False
     yield "threads while all are waited for at once", peak["threads"], 20, False
@@ -438,7 +440,7 @@ def noticing(bench: Bench, wall: Medians, quick: bool) -> Iterator[Figure]:  # n
         noticed = bench.run("noticed", url, 2.0, 10 if quick else 50)
     yield "status requests a run, long poll, one batch", asked["requests"], 3, False
     yield "noticed within, long poll, p95, s", noticed["p95"], 0.1, False
-    backoff = bench.run("backoff")
+    backoff = bench.run("backoff", 10 if quick else 40)
     for length, found in backoff.items():
         late = f"{found['p95']:.1f} s late"
         print(f"a run of {length} s without long poll: at most {found['requests']} requests, {late}")
