@@ -11,6 +11,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from lume_dagster.client import LumeError, LumeRun
-from lume_dagster.run_handler import Drive, Remember, Wait
+from lume_dagster.run_handler import Ask, Drive, Remember, Wait
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,6 +36,10 @@ _GRACE_SECONDS = 10.0
 
 # In which order news are handed over: runs wait to be stored, ended ones have time.
 _FIRST, _WHEN_THERE_IS_TIME, _LAST = range(3)
+
+# To tell of an ended run takes the processor from the loop. When many end together, their successors are begun first.
+_PATIENCE_SECONDS = 0.5
+_LOOK_AGAIN_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ News: TypeAlias = Started | UnderWay | Ended[T]
 class _Ranked(Generic[T]):
     rank: int
     number: int
+    at: float = field(compare=False)
     news: News[T] | BaseException | None = field(compare=False)
 
 
@@ -107,6 +113,7 @@ class ConcurrentRuns(Generic[T]):
         self._wait_timeout = wait_timeout
         self._news: queue.PriorityQueue[_Ranked[T]] = queue.PriorityQueue()
         self._number = itertools.count()
+        self._asks = 0
         self._active: dict[str, LumeRun] = {}
         self._waits: set[asyncio.Future[Any]] = set()
         self._audits: set[asyncio.Task[None]] = set()
@@ -133,10 +140,15 @@ class ConcurrentRuns(Generic[T]):
         """
         while True:
             try:
-                told = self._news.get(timeout=at_least_every).news
+                ranked = self._news.get(timeout=at_least_every)
             except queue.Empty:
                 yield None
                 continue
+            if self._has_time(ranked):
+                self._news.put(ranked)
+                time.sleep(_LOOK_AGAIN_SECONDS)
+                continue
+            told = ranked.news
             if told is None:
                 return
             if isinstance(told, BaseException):
@@ -158,6 +170,11 @@ class ConcurrentRuns(Generic[T]):
                 self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
         return list(self._active.values())
+
+    def _has_time(self, ranked: _Ranked[T]) -> bool:
+        """Whether runs are just being begun, and this can wait for it."""
+        waited = time.monotonic() - ranked.at
+        return ranked.rank == _WHEN_THERE_IS_TIME and self._asks > 0 and waited < _PATIENCE_SECONDS
 
     def _run_loop(self) -> None:
         end: BaseException | None = None
@@ -223,7 +240,7 @@ class ConcurrentRuns(Generic[T]):
                         self._tell(_FIRST, UnderWay(partition))
                         answer = await self._waited_for(client.wait(wish.run, timeout=self._wait_timeout))
                     else:
-                        answer = await wish.call(client)
+                        answer = await self._asked(wish, client)
                 except LumeError as error:
                     wish = drive.throw(error)
                 else:
@@ -231,6 +248,13 @@ class ConcurrentRuns(Generic[T]):
         except StopIteration as end:
             run: LumeRun = end.value
             return run
+
+    async def _asked(self, ask: Ask, client: AsyncLumeClient) -> Any:
+        self._asks += 1
+        try:
+            return await ask.call(client)
+        finally:
+            self._asks -= 1
 
     async def _stored(self, partition: str, run: LumeRun) -> None:
         stored: asyncio.Future[None] = self._loop.create_future()
@@ -271,4 +295,4 @@ class ConcurrentRuns(Generic[T]):
             _logger.warning("%s could not be cancelled, and may go on: %s", run.label, error)
 
     def _tell(self, rank: int, news: News[T] | BaseException | None) -> None:
-        self._news.put(_Ranked(rank, next(self._number), news))
+        self._news.put(_Ranked(rank, next(self._number), time.monotonic(), news))

@@ -48,7 +48,8 @@ class ClientSettings:
         retry_max_seconds: The most that upper bound grows to.
         poll_initial_seconds: Upper bound of the first pause between polls where the server offers no long
             poll; it doubles with each.
-        poll_max_seconds: The most that upper bound grows to.
+        poll_max_seconds: The most that upper bound grows to, or a tenth of the time waited so far if that is more:
+            the requests for a run grow with the logarithm of its length.
         timekeeper: Clock, sleep and random numbers; replaced in tests.
 
     Raises:

@@ -16,6 +16,9 @@ Until = Literal["change", "final"]
 
 _SHORTEST_PAUSE = 1.0
 
+# A long run is asked for more and more seldom, so that its length costs few requests, and is noticed in proportion.
+_LONGEST_PAUSE_SHARE = 0.1
+
 
 class AskStatus(Protocol):
     """Asks once how a run is."""
@@ -56,7 +59,8 @@ def wait_until_final(
     if poll_interval is not None and not poll_interval > 0:
         raise ValueError(f"poll_interval must be more than 0 seconds, not {poll_interval!r}")
     time = settings.timekeeper
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline = began + timeout
     long_poll = poll_interval is None and settings.long_poll_seconds > 0
     until: Until = "change" if on_status else "final"
     seen: set[str] = set()
@@ -86,10 +90,9 @@ def wait_until_final(
             # A server that does not hold as it says must not be asked without end.
             pause = 0.0 if is_news else max(0.0, _SHORTEST_PAUSE - (now - asked_at))
         else:
-            pause = max(
-                _SHORTEST_PAUSE,
-                full_jitter(polls, settings.poll_initial_seconds, settings.poll_max_seconds, time.uniform()),
-            )
+            longest = max(settings.poll_max_seconds, _LONGEST_PAUSE_SHARE * (now - began))
+            jitter = full_jitter(polls, settings.poll_initial_seconds, longest, time.uniform())
+            pause = max(_SHORTEST_PAUSE, jitter)
             polls += 1
         if pause > 0:
             yield Sleep(min(pause, deadline - now))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -247,4 +248,26 @@ def test_no_server_is_asked_more_than_once_a_second(
     assert clock.seconds <= timeout + 1e-6
     gaps = [later - sooner for sooner, later in pairwise(asked_at)]
     assert all(gap >= 1 - 1e-6 for gap in gaps[1:-1])
-    assert all(pause <= 60 for pause in clock.sleeps)
+    assert all(pause <= max(60, clock.seconds / 10) for pause in clock.sleeps)
+
+
+def test_a_long_run_without_long_poll_is_asked_for_in_proportion_to_its_length(make_clock: Any) -> None:
+    """At most every minute at first; beyond ten minutes a tenth of the time so far."""
+    clock = make_clock(1 - 2**-53)
+    asked_at: list[float] = []
+
+    def ask(*, hold: int, until: str, time_left: float) -> Operation[tuple[LumeRun, bool]]:
+        asked_at.append(clock.seconds)
+        return LumeRun(id="r", flow_version="f:v1", source_path="s", status="RUNNING"), False
+        yield Sleep(0)  # makes this a generator
+
+    with suppress(RunTimeoutError):
+        for effect in wait_until_final(ask, clock.settings(), timeout=100_000):
+            assert isinstance(effect, Sleep)
+            clock.sleep(effect.seconds)
+    assert clock.seconds == 100_000
+    gaps = list(zip(asked_at, (later - sooner for sooner, later in pairwise(asked_at)), strict=False))[:-1]
+    assert all(gap <= 60 for at, gap in gaps if at <= 600)
+    assert all(gap == pytest.approx(at / 10) for at, gap in gaps if at > 600)
+    by_length = [sum(at <= length for at in asked_at) for length in (1_000, 10_000, 100_000)]
+    assert by_length[2] - by_length[1] == pytest.approx(by_length[1] - by_length[0], abs=1)

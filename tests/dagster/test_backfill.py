@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -434,6 +435,28 @@ def test_a_batch_that_lume_refuses_or_crashes_leaves_the_others_alone(
     assert "no such batch" in said
     assert "out of luck" in said
     assert len({p for key, p in materialized(backfill.instance, run) if key == MAPPED}) == 8
+
+
+def test_a_create_that_takes_long_keeps_nobody_from_telling_of_ended_batches(
+    scripted: ScriptedLume, backfill: Pipeline
+) -> None:
+    held = scripted.hold("POST", "/v1/runs")
+    told = []
+
+    def release() -> None:
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up and len(told) < 4:
+            records = backfill.instance.fetch_materializations(MAPPED, limit=10).records
+            told[:] = [record.partition_key for record in records]
+            time.sleep(0.05)
+        held.release()
+
+    releasing = threading.Thread(target=release)
+    releasing.start()
+    lume = LumeResource(base_url=scripted.url, max_concurrent_runs=2)
+    assert launch(of_sixty(lume), backfill.instance, first="0000", last="0004").is_success
+    releasing.join()
+    assert len(told) == 4
 
 
 def test_a_retry_of_the_step_goes_on_with_what_crashed(scripted: ScriptedLume, backfill: Pipeline) -> None:
