@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 
 from lume_dagster.client import RunStatus
-from lume_dagster.metadata import REJECT_RATE, RUN_ID, RUN_URL, SOURCE_PATH, latest_materialization
+from lume_dagster.metadata import (
+    FINISHED,
+    REJECT_RATE,
+    RUN_ID,
+    RUN_URL,
+    SOURCE_PATH,
+    STARTED,
+    latest_materialization,
+)
 from lume_dagster.translator import DagsterLumeTranslator, flow_asset_keys
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ _TITLES: Mapping[AlertKind, str] = {
     "rejects": "too many rejects",
     "error": "the step failed",
 }
+_FIGURES_IN_TEXT = ("source_rows", "mapped_rows", "rejected_rows", "reject_rate", "duration_seconds")
 _RUNS_PER_TICK = 25
 _End = Literal[dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE]
 _ENDS: tuple[_End, ...] = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE)
@@ -49,7 +58,7 @@ class LumeAlert:
         summary: What is wrong, in a sentence or two.
         lume_run_id: The Lume run, where there is one.
         source_path: What names the batch to Lume.
-        figures: Rows, rates and durations (seconds) of the run.
+        figures: Rows, rates, durations (seconds) and bytes of the run.
         lume_run_url: The page of the Lume run, where the resource has a `run_url`.
         dagster_run_id: The Dagster run.
         dagster_run_url: Its page, where the sensor was given a `webserver_url`.
@@ -80,8 +89,9 @@ class LumeAlert:
             lines.append(f"Lume run: {self.lume_run_url or self.lume_run_id}")
         if self.source_path:
             lines.append(f"Batch: {self.source_path}")
-        if self.figures:
-            lines.append(", ".join(f"{name} {value:g}" for name, value in self.figures.items()))
+        told = [f"{name} {self.figures[name]:.6g}" for name in _FIGURES_IN_TEXT if name in self.figures]
+        if told:
+            lines.append(", ".join(told))
         lines.append(f"Dagster run: {self.dagster_run_url or self.dagster_run_id}")
         return "\n".join(lines)
 
@@ -143,13 +153,14 @@ def build_lume_alerts(
                 cursor=str(_last_end(context.instance)),
                 skip_reason="first look: tells of runs that end from now on",
             )
-        cursor, told = int(context.cursor), 0
+        cursor = int(context.cursor)
+        told: list[str] = []
         for storage_id, run_id in _ends_after(context.instance, cursor):
             reader = _RunReader(context.instance, run_id, flow_version, keys["run"], keys["mapped"])
             try:
                 for alert in reader.alerts(rejects_above, webserver_url):
                     notify(context, alert)
-                    told += 1
+                    told.append(alert.title)
             except Exception:
                 if cursor == int(context.cursor):
                     raise
@@ -157,7 +168,9 @@ def build_lume_alerts(
                 context.log.exception(f"the alerts of run {run_id} could not be told; trying again")
                 break
             cursor = storage_id
-        return dg.SensorResult(cursor=str(cursor), skip_reason=f"{told} alerts told")
+        return dg.SensorResult(
+            cursor=str(cursor), skip_reason=f"told: {'; '.join(told)}" if told else "no new alerts"
+        )
 
     return dg.SensorDefinition(
         name=name or f"{flow_version.replace('-', '_').replace(':', '_')}_alerts",
@@ -287,7 +300,9 @@ class _RunReader:
             figures={
                 name.removeprefix("lume/"): value
                 for name, value in described.items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
+                if isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and name not in (STARTED, FINISHED)
             },
             lume_run_url=described.get(RUN_URL),
             dagster_run_url=f"{webserver_url.rstrip('/')}/runs/{self._run_id}" if webserver_url else None,

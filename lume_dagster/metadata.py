@@ -21,6 +21,8 @@ FLOW_VERSION = "lume/flow_version"
 SOURCE_PATH = "lume/source_path"
 REJECT_RATE = "lume/reject_rate"
 RUN_URL = "lume/run_url"
+STARTED = "lume/started"
+FINISHED = "lume/finished"
 
 _MASK = "(masked)"
 _WHOLE_RECORD = "(whole record)"
@@ -87,14 +89,6 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
     """
     found: Metadata = _identity(run, url) | {
         STATUS: run.status,
-        FLOW_VERSION: run.flow_version,
-        SOURCE_PATH: run.source_path,
-        "lume/forced": run.forced,
-        "lume/mapper_version": run.mapper_version,
-        "lume/mapper_fingerprint": run.mapper_fingerprint,
-        "lume/started": run.started_at and dg.MetadataValue.timestamp(run.started_at),
-        "lume/finished": run.finished_at and dg.MetadataValue.timestamp(run.finished_at),
-        "lume/duration_seconds": run.duration_seconds,
         "lume/error_message": run.error_message,
         "lume/undone_corrections": undone_corrections(run),
     }
@@ -107,6 +101,14 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
             "lume/rejected_rows": rows.rejected,
             REJECT_RATE: round(rows.reject_rate, 6),
         }
+    found |= {
+        SOURCE_PATH: run.source_path,
+        FLOW_VERSION: run.flow_version,
+        "lume/forced": run.forced,
+        STARTED: run.started_at and dg.MetadataValue.timestamp(run.started_at),
+        FINISHED: run.finished_at and dg.MetadataValue.timestamp(run.finished_at),
+        "lume/duration_seconds": run.duration_seconds,
+    }
     if (performance := run.performance) is not None:
         found |= {
             "lume/rows_per_second": performance.rows_per_second,
@@ -117,6 +119,7 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
         found |= {
             f"lume/seconds_{stage.lower()}": value for stage, value in performance.stage_seconds.items()
         }
+    found |= {"lume/mapper_version": run.mapper_version, "lume/mapper_fingerprint": run.mapper_fingerprint}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -370,11 +370,21 @@ class Webserver:
         )["sensorState"]["ticks"]
         return [tick for tick in ticks if tick["status"] in {"SUCCESS", "SKIPPED"}]
 
+    def tick_that_says(self, location: str, sensor: str, text: str) -> float | None:
+        """When (Unix seconds) a sensor ticked and gave a reason that holds a text; None as long as it has not."""
+        selector = {
+            "repositoryLocationName": location,
+            "repositoryName": "__repository__",
+            "sensorName": sensor,
+        }
+        ticks = self._sensor(selector)["sensorState"]["ticks"]
+        return next((tick["timestamp"] for tick in ticks if text in (tick["skipReason"] or "")), None)
+
     def _sensor(self, selector: Mapping[str, str]) -> Any:
         return self.ask(
             """query ($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) { ... on Sensor {
                 sensorState { id status ticks(limit: 100) {
-                    tickId status timestamp requestedAssetKeys { path }
+                    tickId status timestamp skipReason requestedAssetKeys { path }
                 } }
             } } }""",
             selector=selector,

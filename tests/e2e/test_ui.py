@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.conftest import PROJECT
 from tests.e2e.conftest import DAMAGED, Site
-from tests.e2e.project import wait_for
+from tests.e2e.project import PEOPLE_DAMAGED, wait_for
 
 SCREENSHOTS = PROJECT / "screenshots"
 CHROMIUM = shutil.which("chromium")
@@ -28,6 +29,9 @@ ARGUMENTS = [
 ]
 GROUP = "/locations/__repository__@lume_flights/asset-groups/flights"
 FORCED = "2013-01-05"
+FORCED_TOGETHER = ("2013-01-06", "2013-01-07")
+FORCE_RERUN = "ops: {flights__v1__run: {config: {force_rerun: true}}}"
+SENSORS = "/locations/__repository__@people/sensors"
 GOOD = "2013-01-03"
 RUN_ID = re.compile(r"run_[0-9A-Z]{26}")
 
@@ -53,6 +57,7 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
         viewport={"width": 1440, "height": 900},
         device_scale_factor=1,
         reduced_motion="reduce",
+        timezone_id="UTC",
     )
     context.set_default_timeout(30_000)
     yield context.new_page()
@@ -147,7 +152,7 @@ def test_the_failed_check_of_the_damaged_batch_shows_why(page: Page) -> None:
     expect(page.get_by_text("1 Partitions Selected")).to_be_visible()
     page.get_by_text(DAMAGED, exact=True).locator("visible=true").last.click()
     expect(page.get_by_text("280 of 1173 rows were rejected: 23.87%, above 20.00%")).to_be_visible()
-    expect(metadata(page, "rejected_rows")).to_have_text("280")
+    expect(metadata(page, "reject_rate")).to_have_text("0.238704")
     picture(page, "stopped-batch")
 
 
@@ -158,3 +163,84 @@ def test_the_run_of_the_stopped_batch_says_what_to_do(page: Page, site: Site) ->
     expect(page.get_by_text("Failure", exact=True).first).to_be_visible()
     expect(page.get_by_text("the audit stopped the batch").first).to_be_visible()
     picture(page, "stopped-run")
+
+
+def test_a_backfill_is_forced_by_its_config(page: Page, site: Site) -> None:
+    first, last = FORCED_TOGETHER
+    page.goto(GROUP)
+    page.get_by_role("button", name="Materialize all").click()
+    dialog = page.get_by_role("dialog").last
+    dialog.get_by_placeholder("ex:").fill(f"[{first}...{last}]")
+    dialog.get_by_placeholder("ex:").press("Enter")
+    expect(dialog.get_by_text("2 partitions")).to_be_visible()
+    dialog.get_by_text("Config", exact=True).click()
+    dialog.get_by_role("button", name="Add config").click()
+    editor = page.get_by_role("dialog").filter(has_text="Config Editor")
+    editor.locator(".CodeMirror").first.click()
+    page.keyboard.insert_text(FORCE_RERUN)
+    expect(editor.get_by_text("No errors")).to_be_visible()
+    picture(page, "backfill-config")
+    editor.get_by_role("button", name="Save config").click()
+    picture(page, "backfill-dialog")
+    page.get_by_role("button", name="Launch backfill").click()
+    page.wait_for_url(re.compile("/runs/b/"))
+    backfill = re.sub(r"[?#].*", "", page.url).rpartition("/")[2]
+    assert site.webserver.backfill_ended(backfill)[0] == "COMPLETED_SUCCESS"
+    page.reload()
+    expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
+    expect(page.get_by_text("carrier_punctuality").first).to_be_visible()
+    picture(page, "backfill")
+    for day in FORCED_TOGETHER:
+        assert [run.forced for run in site.project.lume_runs(f"data/incoming/flights/{day}.csv")] == [
+            True,
+            False,
+        ]
+
+
+def test_the_rejects_of_a_batch_show_their_reasons_and_a_sample(page: Page) -> None:
+    page.goto(f"/assets/flights/rejects?view=partitions&partition={DAMAGED}")
+    expect(metadata(page, "lume/outcome")).to_have_text("893 of 1173 records mapped, 280 rejected")
+    expect(page.get_by_text("more fields than the header: 30 where it has 19")).to_be_attached()
+    picture(page, "rejects")
+    page.get_by_text("lume/rejects_sample", exact=True).evaluate(
+        "name => name.scrollIntoView({block: 'start'})"
+    )
+    expect(page.get_by_text("the same primary key as row 272")).to_be_visible()
+    picture(page, "rejects-sample")
+
+
+def test_the_figures_of_batches_are_plotted(page: Page) -> None:
+    page.goto("/assets/flights/run?view=overview")
+    page.get_by_role("button", name="Plots").click()
+    page.get_by_role("button", name="Events").last.click()
+    expect(page.get_by_text("lume/duration_seconds", exact=True)).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    picture(page, "plots")
+    page.goto("/assets/flights/mapped?view=checks&checkDetail=reject_rate")
+    expect(
+        page.get_by_text("The share of rejected rows: warns above 5.00%, stops the batch above 20.00%.")
+    ).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    picture(page, "check")
+
+
+def test_a_damaged_arrival_is_seen_by_the_sensor_and_told_of(page: Page, site: Site) -> None:
+    arrivals = site.project.folder / "data" / "arrivals"
+    arrivals.mkdir(exist_ok=True)
+    (arrivals / "torn.csv").write_text(PEOPLE_DAMAGED)
+    told = wait_for(
+        lambda: site.webserver.tick_that_says("people", "arrivals_v1_alerts", "arrivals:v1 torn"),
+        "an alert",
+        seconds=90,
+    )
+    page.goto(f"{SENSORS}/new_arrivals")
+    expect(page.get_by_text("Asks for a run of each new batch in data/arrivals/")).to_be_visible()
+    expect(page.get_by_text(re.compile("[1-9] partitions? created")).first).to_be_visible()
+    picture(page, "sensor")
+    page.goto(f"{SENSORS}/arrivals_v1_alerts")
+    tick = page.get_by_role("row").filter(
+        has_text=f"{datetime.fromtimestamp(told, timezone.utc):%-I:%M:%S %p}"
+    )
+    tick.get_by_text("0 runs requested").last.click()
+    expect(page.get_by_text("told: arrivals:v1 torn: the audit failed")).to_be_visible()
+    picture(page, "alert")
