@@ -17,7 +17,7 @@ from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType
 from lume_dagster.generator.classification import Option, classify, lookup_entry, options_of
 from lume_dagster.generator.formats import find_format, propose_conversion
-from lume_dagster.generator.matching import ACCEPTED, PROPOSED, Proposal, RunnerUp, propose
+from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.profile import Profile
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.units import unit_said
@@ -374,4 +374,4 @@ def _listed(values: list[str]) -> str:
     return shown + (f" and {len(values) - _MOST_TOLD} more" if len(values) > _MOST_TOLD else "")
 
 
-__all__ = ["ACCEPTED", "PROPOSED", "Draft", "DraftField", "Drafter"]
+__all__ = ["ACCEPTED", "Draft", "DraftField", "Drafter"]

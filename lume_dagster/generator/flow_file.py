@@ -26,6 +26,7 @@ class FlowDumper(yaml.SafeDumper):
     """Writes each value out, as the reader of flow files takes no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - overrides PyYAML's
+        """None is written."""
         return True
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
