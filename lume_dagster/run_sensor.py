@@ -171,8 +171,10 @@ class _OutsideRuns:
         starter = run.run_metadata.get("dagster_run_id")
         if starter is not None and self._instance.has_run(str(starter)):
             return False
-        latest = self._client.runs(run.flow_version, run.source_path, size=1).items
-        return not latest or latest[0].id == run.id
+        # A correction that failed leaves its batch as it was.
+        runs = self._client.iter_runs(run.flow_version, run.source_path, size=5)
+        stands = next((found for found in runs if not (found.failed and found.corrects)), None)
+        return stands is None or stands.id == run.id
 
     def batch(self, run: LumeRun) -> str:
         """The batch of a run; of one on the stored input of another run that run's."""

@@ -74,7 +74,7 @@ def correct_stage(
             check_cancel(cancel)
             is_corrected = pc.is_in(piece["row_number"], wanted).combine_chunks()
             mended += pc.sum(pc.and_(is_corrected, pc.is_valid(piece["unparsable"]))).as_py() or 0
-            table = _corrected(piece, is_corrected, columns, corrections)
+            table = _corrected(piece, is_corrected, columns, corrections, is_csv=staged.info.format == "csv")
             is_whole = pc.is_null(table["unparsable"])
             whole = table.filter(is_whole).combine_chunks()
             numbers = _array(whole["row_number"])
@@ -90,18 +90,31 @@ def correct_stage(
 
 
 def _corrected(
-    table: pa.Table, is_corrected: pa.Array, columns: tuple[str, ...], corrections: Mapping[int, Values]
+    table: pa.Table,
+    is_corrected: pa.Array,
+    columns: tuple[str, ...],
+    corrections: Mapping[int, Values],
+    *,
+    is_csv: bool,
 ) -> pa.Table:
     numbers = table["row_number"].filter(is_corrected).to_pylist()
     if not numbers:
         return table
     for index, name in enumerate(columns):
         old = table[f"c{index}"].filter(is_corrected).to_pylist()
-        new = [corrections[number].get(name, text) for number, text in zip(numbers, old, strict=True)]
+        new = [
+            _kept(corrections[number].get(name, text), is_csv=is_csv)
+            for number, text in zip(numbers, old, strict=True)
+        ]
         table = _replaced(table, f"c{index}", is_corrected, new)
     for name in ("unparsable", "unparsable_reason"):
         table = _replaced(table, name, is_corrected, [None] * len(numbers))
     return table
+
+
+def _kept(text: str | None, *, is_csv: bool) -> str | None:
+    """A text as the stage keeps it: that of a CSV file has none where a cell is empty."""
+    return (text or None) if is_csv else text
 
 
 def _replaced(table: pa.Table, name: str, where: pa.Array, texts: list[str | None]) -> pa.Table:

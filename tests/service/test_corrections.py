@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,14 @@ def test_corrections_add_up_and_a_second_time_changes_nothing(http: Http, people
     for run in (first, second, third):
         assert ended(http, correct(http, run, fixes), 200)["id"] == third["id"]
     assert http.get("/v1/runs").json()["total"] == 3
+
+
+def test_of_corrections_at_once_one_starts_a_run(http: Http, people: Path) -> None:
+    first = start(http, people)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: correct(http, first, {3: {"ID": "3"}}), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 def test_rejects_as_they_are_start_no_run(http: Http, people: Path) -> None:
