@@ -8,7 +8,6 @@ from typing import Literal
 
 import dagster as dg
 
-from lume_dagster.backfill import backfill_step
 from lume_dagster.checks import LumeChecks, mapped_checks
 from lume_dagster.client import FlowVersionInfo
 from lume_dagster.steps import FlowSteps, audit_step, write_step
@@ -106,6 +105,8 @@ def build_lume_assets(
         pool=pool,
     )
     if backfill == "single_run":
+        from lume_dagster.backfill import backfill_step  # noqa: PLC0415 - one batch a run needs none of it
+
         return dg.Definitions(assets=[backfill_step(steps)])
     return dg.Definitions(assets=[write_step(steps), audit_step(steps)])
 
