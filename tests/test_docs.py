@@ -171,7 +171,7 @@ def test_the_component_of_the_readme_makes_the_same_assets_as_its_python(embedde
     made = component.build_defs_from_state(ComponentTree.for_test().load_context, state)
     names: dict[str, Any] = {"__name__": "readme"}
     exec(blocks(README, "python")[0], names)
-    checks = [definitions.resolve_asset_graph().asset_check_keys for definitions in (made, names["flights"])]
+    checks = [definitions.resolve_asset_graph().asset_check_keys for definitions in (made, names["defs"])]
     assert checks[0] == checks[1] != set()
 
 
