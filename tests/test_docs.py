@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import dagster as dg
 import pytest
 import yaml
@@ -18,7 +19,9 @@ from dagster.components.core.component_tree import ComponentTree
 from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from jsonschema import Draft202012Validator
 
-from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource
+import lume_dagster
+import lume_dagster.client
+from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource, testing
 from lume_dagster.checks import mapped_checks
 from lume_dagster.cli import main
 from lume_dagster.client import default
@@ -34,10 +37,14 @@ COMPONENT = PROJECT / "docs" / "component.md"
 CHECKS = PROJECT / "docs" / "checks.md"
 REVIEW = PROJECT / "docs" / "review.md"
 FLOW_VERSIONS = (PROJECT / "docs" / "flow-versions.md").read_text()
+DOCS = PROJECT / "docs"
 
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+PEOPLE = next(block for block in blocks(FLOW_VERSIONS, "yaml") if block.startswith("description: People"))
 
 
 def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -66,9 +73,8 @@ def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert result.output_for_node("flights_by_carrier").to_dict("records") == [{"carrier": "UA", "size": 1}]
 
 
-def test_the_flow_version_of_the_readme_maps(tmp_path: Path) -> None:
-    (block,) = blocks(README, "yaml")
-    flow = parse_flow(parse_yaml(block, "README.md"), name="people", version="v1")
+def test_the_whole_flow_version_of_the_page_maps(tmp_path: Path) -> None:
+    flow = parse_flow(parse_yaml(PEOPLE, "flow-versions.md"), name="people", version="v1")
     batch = tmp_path / "people.csv"
     batch.write_bytes(
         "Customer No;First Name;Last Name;Country;Birthday;E-Mail\n"
@@ -94,7 +100,7 @@ def test_the_client_page_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(default, "_client", None)
     (tmp_path / "flows" / "people").mkdir(parents=True)
-    (tmp_path / "flows" / "people" / "v1.yaml").write_text(blocks(README, "yaml")[0])
+    (tmp_path / "flows" / "people" / "v1.yaml").write_text(PEOPLE)
     (tmp_path / "people.csv").write_text(
         "Customer No;First Name;Last Name;Country;Birthday;E-Mail\n7;Ada;Byron;Germany;24.12.1970;\n"
     )
@@ -154,8 +160,69 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
 
 def test_links_lead_somewhere() -> None:
     for page in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_component_of_the_readme_makes_the_same_assets_as_its_python(embedded: Path) -> None:
+    (block,) = blocks(README, "yaml")
+    component = LumeFlowComponent.resolve_from_dict(yaml.safe_load(block)["attributes"])
+    state = embedded / "state.json"
+    component.model_copy(update={"lume": LumeResource()}).write_state_to_path(state)
+    made = component.build_defs_from_state(ComponentTree.for_test().load_context, state)
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(blocks(README, "python")[0], names)
+    checks = [definitions.resolve_asset_graph().asset_check_keys for definitions in (made, names["defs"])]
+    assert checks[0] == checks[1] != set()
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = set(re.findall(r"\]\(([\w-]+\.md)\)", (DOCS / "README.md").read_text()))
+    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} == listed
+
+
+def test_the_reference_lists_every_public_name_and_command() -> None:
+    listed = set(re.findall(r"^\| `([\w -]+)` \|", (DOCS / "reference.md").read_text(), re.MULTILINE))
+    names = {*lume_dagster.__all__, *lume_dagster.client.__all__, *commands(main)}
+    names |= {
+        name
+        for name, value in vars(testing).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == testing.__name__
+    }
+    variables = {name for name in listed if name.startswith("LUME_")}
+    assert listed - variables == names
+    assert {"LUME_BASE_URL", "LUME_API_KEY", "LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL"} == variables
+
+
+def commands(group: click.Group) -> set[str]:
+    found = set()
+    for name, command in group.commands.items():
+        found |= (
+            {f"{name} {one}" for one in commands(command)} if isinstance(command, click.Group) else {name}
+        )
+    return found
+
+
+def test_the_page_on_hosted_lumes_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_python(DOCS / "hosted.md")
+    assert names["lume"].base_url == "https://lume.example.com"
+    settings, listing, serving = blocks((DOCS / "hosted.md").read_text(), "sh")
+    assert "LUME_BASE_URL" in settings
+    with testing.ScriptedLume(flows=[{"flow_version": "people:v1"}]) as lume:
+        monkeypatch.setenv("LUME_BASE_URL", lume.url)
+        listed = CliRunner().invoke(main, shlex.split(listing)[1:])
+        assert (listed.exit_code, "people" in listed.output) == (0, True), listed.output
+    command = [word for word in shlex.split(serving) if not word.startswith("LUME_API_KEY=")]
+    assert CliRunner().invoke(main, [*command[1:], "--help"]).exit_code == 0
+
+
+def test_the_dagster_yaml_of_the_production_page_is_valid(tmp_path: Path) -> None:
+    dagster_yaml, _ = blocks((DOCS / "production.md").read_text(), "yaml")
+    without_storage = {key: value for key, value in yaml.safe_load(dagster_yaml).items() if key != "storage"}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(without_storage))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.global_op_concurrency_default_limit == 8
 
 
 @pytest.fixture

