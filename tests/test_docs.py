@@ -320,7 +320,7 @@ def test_the_python_of_the_page_on_matching_runs(capsys: pytest.CaptureFixture[s
 
 
 def test_the_review_page_runs(embedded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (embedded / "flows" / "people" / "v1.yaml").write_text(blocks(README, "yaml")[0])
+    (embedded / "flows" / "people" / "v1.yaml").write_text(PEOPLE)
     (embedded / "people.csv").write_text(
         "Customer No;First Name;Last Name;Country;Birthday;E-Mail\n7;Ada;Byron;Germany;24.12.1970;\n"
         "8;Bob;Byron;Nowhere;;\n9;Cy;Byron;Germany;;\n10;Dee;Byron;Elsewhere;;\n"
