@@ -8,6 +8,7 @@ from typing import Literal
 
 import dagster as dg
 
+from lume_dagster.automation import each_batch
 from lume_dagster.checks import LumeChecks, mapped_checks
 from lume_dagster.client import FlowVersionInfo
 from lume_dagster.steps import FlowSteps, audit_step, write_step
@@ -95,7 +96,7 @@ def build_lume_assets(
             deps=[run_key], automation_condition=automation_condition
         ),
         mapped=specs["mapped"].replace_attributes(
-            deps=[run_key], automation_condition=automation_condition and dg.AutomationCondition.eager()
+            deps=[run_key], automation_condition=automation_condition and each_batch()
         ),
         source_key=source_asset or run_key,
         path_of=path_of,

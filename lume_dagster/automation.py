@@ -21,7 +21,11 @@ def lume_automation_condition() -> dg.AutomationCondition[dg.AssetKey]:
         def carrier_punctuality(mapped: pd.DataFrame) -> pd.DataFrame: ...
         ```
     """
-    each_batch = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
-    return (each_batch & dg.AutomationCondition.all_deps_blocking_checks_passed()).with_label(
+    return (each_batch() & dg.AutomationCondition.all_deps_blocking_checks_passed()).with_label(
         "each batch that passed its audit"
     )
+
+
+def each_batch() -> dg.AutomationCondition[dg.AssetKey]:
+    """Dagster's `eager` for every partition: without its bound to the latest time window."""
+    return dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
