@@ -202,8 +202,9 @@ class Drafter:
             proposal.sources,
             proposal.operation,
             proposal.confidence,
-            proposal.reasons,
-            () if proposal.accepted or proposal.confidence < ACCEPTED else ("something speaks against it",),
+            # Whether the values go into the field is said anew, once an operation is found for them.
+            tuple(reason for reason in proposal.reasons if reason != proposal.misfit),
+            () if proposal.matched or proposal.confidence < ACCEPTED else ("something speaks against it",),
             proposal.runners_up,
         )
         if proposal.operation is None:

@@ -68,6 +68,8 @@ class Proposal:
         reasons: What speaks for it, and what against it, for people.
         runners_up: Other columns, the best first.
         accepted: It needs no review.
+        matched: The columns are the right ones beyond doubt, though their values may want an operation first.
+        misfit: The reason that says so of the values, where they do not go into the field as they stand.
     """
 
     target_field: str
@@ -77,6 +79,8 @@ class Proposal:
     reasons: tuple[str, ...]
     runners_up: tuple[RunnerUp, ...]
     accepted: bool
+    matched: bool = False
+    misfit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,7 @@ def _combined(matching: Matching, target: int, combined: Combined) -> Proposal:
         (combined.reason,),
         _runners_up(matching, target, None),
         accepted=combined.confidence >= ACCEPTED,
+        matched=combined.confidence >= ACCEPTED,
     )
 
 
@@ -275,8 +280,10 @@ def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
     sure = round(matching.confidence(chosen, target), 3)
     said = reasons(source, matching.targets[target], matching.evidence(chosen, target))
     share = conforming(source, matching.targets[target])
+    misfit = None
     if share < _NEARLY_ALL:
-        said = (*said, f"but {1 - share:.0%} of the values do not go into the field as they stand")
+        misfit = f"but {1 - share:.0%} of the values do not go into the field as they stand"
+        said = (*said, misfit)
     if _has_no_texts(source):
         said = (*said, f"but the column holds {'no values' if source.kind is Kind.EMPTY else 'binary data'}")
     return Proposal(
@@ -286,5 +293,7 @@ def _single(matching: Matching, target: int, chosen: int | None) -> Proposal:
         sure,
         said,
         runners_up,
-        accepted=share >= _NEARLY_ALL and matching.accepts(chosen, target),
+        accepted=misfit is None and matching.accepts(chosen, target),
+        matched=matching.accepts(chosen, target),
+        misfit=misfit,
     )

@@ -126,6 +126,7 @@ def test_a_job_of_checks_alone_runs_on_the_command_line(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(tmp_path / "dagster_home"),
+        "LUME_HOME": str(tmp_path / ".lume"),
         "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),
     }
 

@@ -74,7 +74,7 @@ def test_a_backfill_with_force_rerun_in_its_config_forces_each_batch_once(
     assert counts["summary"]["numPartitionsMaterialized"] == 2
     for name, earlier in before.items():
         forced, first = site.project.lume_runs(batch(name))
-        assert (forced.forced, first) == (True, earlier[0])
+        assert (forced.forced, first.id) == (True, earlier[0].id)
         published = site.project.latest("people/mapped", name)
         assert published is not None
         assert published["lume/run_id"] == forced.id
