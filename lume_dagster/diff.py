@@ -13,9 +13,7 @@ import pyarrow.compute as pc
 
 from lume_dagster.client import AlreadySucceededError, FlowVersionInfo, LumeClient, LumeError, LumeRun
 from lume_dagster.plain_text import visible
-from lume_dagster.target_schema import target_fields
-
-MASK = "(masked)"
+from lume_dagster.target_schema import MASK, is_masked, sensitive_fields, target_fields
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,7 @@ def _ended(client: LumeClient, flow_version: str, source_path: str) -> LumeRun:
 
 
 def _sensitive(flows: Sequence[FlowVersionInfo]) -> frozenset[str]:
-    return frozenset(
-        one.name for flow in flows for one in target_fields(flow.target_schema) if one.is_sensitive
-    )
+    return frozenset[str]().union(*(sensitive_fields(flow.target_schema) for flow in flows))
 
 
 @dataclass(frozen=True)
@@ -207,7 +203,7 @@ def _compared(
     ]
     for name, rows, old, new in _changed_values(before, after):
         changed[name] = len(rows)
-        masked = name in sensitive
+        masked = any(hidden.partition(".")[0] == name for hidden in sensitive)
         shown += [
             Change(
                 rows[at].as_py(),
@@ -260,7 +256,7 @@ def _verdict(records: _Records, row: int, sensitive: frozenset[str]) -> str:
     if reasons is None:
         return "mapped"
     return "rejected: " + "; ".join(
-        f"{field or 'record'}: {MASK if sensitive & {field, *field.split(', ')} else message}"
+        f"{field or 'record'}: {MASK if is_masked(field or None, sensitive) else message}"
         for field, _, message in reasons
     )
 

@@ -10,7 +10,7 @@ import dagster as dg
 from lume_dagster.client import FlowVersionInfo, LumeRun
 from lume_dagster.client.models import ResultKind
 from lume_dagster.plain_text import visible
-from lume_dagster.target_schema import sensitive_fields, table_schema
+from lume_dagster.target_schema import MASK, is_masked, sensitive_fields, table_schema
 
 RUN_ID = "lume/run_id"
 STATUS = "lume/status"
@@ -24,7 +24,6 @@ RUN_URL = "lume/run_url"
 STARTED = "lume/started"
 FINISHED = "lume/finished"
 
-_MASK = "(masked)"
 _WHOLE_RECORD = "(whole record)"
 _MOST_ROWS_SHOWN = 20
 
@@ -223,12 +222,11 @@ def _errors(run: LumeRun, flow: FlowVersionInfo) -> Metadata:
 
 
 def _shown_error(row_number: int, error: Mapping[str, Any], sensitive: set[str]) -> dict[str, str | int]:
-    # The message may quote the value, and a key's error may quote several fields'.
-    masked = bool(sensitive) and (error["field"] is None or bool(sensitive & set(error["field"].split(", "))))
+    masked = is_masked(error["field"], sensitive)
     return {
         "row": row_number,
         "field": visible(error["field"] or _WHOLE_RECORD),
         "error": visible(error["type"]),
-        "message": _MASK if masked else visible(error["message"]),
-        "value": _MASK if masked else visible(error["value"] or ""),
+        "message": MASK if masked else visible(error["message"]),
+        "value": MASK if masked else visible(error["value"] or ""),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from lume_dagster.client.models import json_type_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MASK = "(masked)"
 
 _SHOWN_CONSTRAINTS = (
     "const",
@@ -117,6 +119,16 @@ def _key(schema: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
 def sensitive_fields(target_schema: Mapping[str, Any]) -> set[str]:
     """The names of the fields that are to be masked; of those in objects the paths, as errors name them."""
     return _sensitive(target_schema, "", masked=False)
+
+
+def is_masked(field: str | None, sensitive: Collection[str]) -> bool:
+    """Whether what an error says of a field, or of several, must not be shown; that of a whole record may quote any.
+
+    Args:
+        field: The target field that the error names, or several with commas between; None for the whole record.
+        sensitive: The sensitive fields of the target schema.
+    """
+    return bool(sensitive) and (field is None or not set(sensitive).isdisjoint(field.split(", ")))
 
 
 def _sensitive(schema: Mapping[str, Any], prefix: str, *, masked: bool) -> set[str]:

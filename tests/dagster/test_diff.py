@@ -84,6 +84,34 @@ def test_sensitive_values_are_masked(lume: LumeResource, flows: Path, tmp_path: 
     assert "example.com" not in as_text(found) + as_markdown(found)
 
 
+def test_sensitive_members_of_objects_and_what_quotes_whole_records_are_masked(
+    lume: LumeResource, flows: Path, tmp_path: Path
+) -> None:
+    nested = """
+target_schema:
+  type: object
+  properties:
+    id: {type: integer, isPrimaryKey: true}
+    address:
+      type: [object, "null"]
+      properties:
+        street: {type: [string, "null"], x-sensitive: true}
+mapper:
+  id: {extract: ID}
+  address.street: {extract: Full Name}
+"""
+    (flows / "people" / "v1.yaml").write_text(nested)
+    (flows / "people" / "v2.yaml").write_text(
+        nested.replace("{extract: Full Name}", "{extract: Full Name, steps: [upper]}")
+    )
+    with lume.client as client:
+        found = diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "people.csv")])
+    assert found.batches[0].changed_values == {"address": 4}  # BOB stays as it is
+    text = as_text(found) + as_markdown(found)
+    assert "Ada" not in text
+    assert "ADA" not in text
+
+
 def test_a_batch_that_cannot_be_run_is_named(lume: LumeResource, tmp_path: Path) -> None:
     with lume.client as client, pytest.raises(LumeError, match=r"missing\.csv"):
         diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "missing.csv")])
