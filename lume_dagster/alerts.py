@@ -18,7 +18,7 @@ from lume_dagster.metadata import (
     STARTED,
     latest_materialization,
 )
-from lume_dagster.translator import DagsterLumeTranslator, flow_asset_keys
+from lume_dagster.translator import DagsterLumeTranslator, flow_asset_keys, sensor_name
 
 if TYPE_CHECKING:
     from dagster._core.events import DagsterEvent
@@ -173,7 +173,7 @@ def build_lume_alerts(
         )
 
     return dg.SensorDefinition(
-        name=name or f"{flow_version.replace('-', '_').replace(':', '_')}_alerts",
+        name=name or sensor_name(flow_version, "alerts"),
         evaluation_fn=look,
         minimum_interval_seconds=minimum_interval_seconds,
         required_resource_keys=required_resource_keys,

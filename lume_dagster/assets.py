@@ -11,13 +11,13 @@ import dagster as dg
 from lume_dagster.automation import each_batch
 from lume_dagster.checks import LumeChecks, mapped_checks
 from lume_dagster.client import FlowVersionInfo
+from lume_dagster.partitions import PARTITION_PLACE
 from lume_dagster.steps import FlowSteps, audit_step, write_step
 from lume_dagster.translator import AssetKind, DagsterLumeTranslator, LumeAssetProps, refuse_same_keys
 
 SourcePath = str | Callable[[str], str]
 
 _FLOW_VERSION = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*):(?P<version>v[1-9][0-9]*)")
-_PARTITION_PLACE = "{partition_key}"
 
 
 def build_lume_assets(
@@ -126,9 +126,9 @@ def _props(flow_version: str, flow: FlowVersionInfo | None) -> Callable[[AssetKi
 def _source_path_function(source_path: SourcePath, flow_version: str) -> Callable[[str], str]:
     if callable(source_path):
         return source_path
-    if _PARTITION_PLACE not in source_path:
+    if PARTITION_PLACE not in source_path:
         raise dg.DagsterInvalidDefinitionError(
             f"source_path {source_path!r} of {flow_version} names the same batch for every partition; put "
-            f"{_PARTITION_PLACE} where the partition key belongs, or pass a function of the partition key"
+            f"{PARTITION_PLACE} where the partition key belongs, or pass a function of the partition key"
         )
-    return lambda partition_key: source_path.replace(_PARTITION_PLACE, partition_key)
+    return lambda partition_key: source_path.replace(PARTITION_PLACE, partition_key)

@@ -87,14 +87,7 @@ class _BatchRunHandler(LumeRunHandler):
 
     def __init__(self, *arguments: Any, earlier_run_id: str | None, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._earlier = earlier_run_id
-
-    def remember(self, run: LumeRun) -> None:
-        super().remember(run)
-        self._earlier = run.id
-
-    def _earlier_run_id(self) -> str | None:
-        return self._earlier
+        self._earlier_run_id = earlier_run_id
 
     def _log(self, message: str) -> None:
         _logger.debug(message)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Literal
 import dagster as dg
 from dagster.components.definitions import LazyDefinitions
 
+from lume_dagster.checks import STATUS_CHECK
 from lume_dagster.client import LumeError
 from lume_dagster.metadata import FLOW_VERSION, latest_materialization_record
+from lume_dagster.whole_file import whole_file
 
 if TYPE_CHECKING:
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
@@ -168,7 +170,7 @@ def _outcomes_of(
             key.name,
             partition,
             # A Lume run that failed stops its batch by itself.
-            spec.blocking or spec.name == "status",
+            spec.blocking or spec.name == STATUS_CHECK,
             state,
             message,
         )
@@ -222,12 +224,8 @@ def write_junit(outcomes: Iterable[CheckOutcome], path: Path, *, non_blocking: b
         for kind in ("failure", "error"):
             suite.set(f"{kind}s", str(len(suite.findall(f"testcase/{kind}"))))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         ET.ElementTree(suites).write(partial, encoding="utf-8", xml_declaration=True)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _xml_text(text: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from lume_dagster.client import LumeClient, LumeRun
 from lume_dagster.client.models import ResultKind
+from lume_dagster.whole_file import whole_file
 
 _Writer = Callable[[LumeClient, LumeRun, ResultKind, Path], int]
 
@@ -33,13 +33,8 @@ def write_results_file(client: LumeClient, run: LumeRun, kind: ResultKind, path:
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise ValueError(f"{path}: name a file that ends in {', '.join(_WRITERS)}")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        count = write(client, run, kind, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    with whole_file(path) as partial:
+        return write(client, run, kind, partial)
 
 
 def _write_csv(client: LumeClient, run: LumeRun, kind: ResultKind, path: Path) -> int:

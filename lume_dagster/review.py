@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from lume_dagster.whole_file import whole_file
 
 ROW_NUMBER, REASONS = "row_number", "reasons"
 
@@ -40,15 +41,10 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
     columns = list(dict.fromkeys([ROW_NUMBER, REASONS, *(name for row in rows for name in row)]))
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(target) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
     return len(rows)
 
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,7 +27,7 @@ from lume_dagster.client import (
     RunTimeoutError,
 )
 from lume_dagster.config import ADOPT_RUN_TAG
-from lume_dagster.metadata import undone_corrections
+from lume_dagster.metadata import RUN_ID, STATUS, undone_corrections
 from lume_dagster.resource import LumeResource
 
 if TYPE_CHECKING:
@@ -139,11 +140,12 @@ class LumeRunHandler:
 
     def remember(self, run: LumeRun) -> None:
         """Stores the id of the run with the Dagster run, as an observation."""
+        self._earlier_run_id = run.id
         self._context.log_event(
             dg.AssetObservation(
                 self._asset_key,
                 partition=self._partition,
-                metadata={"lume/run_id": run.id, "lume/status": run.status},
+                metadata={RUN_ID: run.id, STATUS: run.status},
             )
         )
 
@@ -185,7 +187,7 @@ class LumeRunHandler:
     def _adopted(self) -> _Search:
         """The run that somebody else started and this step is to take, however it ended."""
         adopted = self._context.run.tags.get(ADOPT_RUN_TAG)
-        if adopted is None or self._context.retry_number or self._earlier_run_id():
+        if adopted is None or self._context.retry_number or self._earlier_run_id:
             return None
         run: LumeRun = yield Ask(lambda lume: lume.run_status(adopted))
         if run.flow_version != self._flow_version:
@@ -201,7 +203,7 @@ class LumeRunHandler:
 
         It is not, where the earlier attempts were not told to force: a re-execution whose config was changed.
         """
-        is_spent = self._earlier_run_id() is not None
+        is_spent = self._earlier_run_id is not None
         for find in (self._remembered, self._unremembered):
             run = yield from find()
             if run is None or run.source_path != self._source_path:
@@ -214,7 +216,7 @@ class LumeRunHandler:
 
     def _remembered(self) -> _Search:
         """The run whose id an earlier attempt has stored."""
-        earlier = self._earlier_run_id()
+        earlier = self._earlier_run_id
         if earlier is None:
             return None
         try:
@@ -294,7 +296,9 @@ class LumeRunHandler:
             raise
         return ended
 
+    @cached_property
     def _earlier_run_id(self) -> str | None:
+        """The run of an earlier attempt, or the one that this attempt has stored since."""
         # The stored run has what an earlier attempt of this step wrote; the context's is as it was at the start.
         stored = self._context.instance.get_run_by_id(self._context.run.run_id)
         return (stored or self._context.run).tags.get(self._tag)
@@ -318,7 +322,7 @@ class LumeRunHandler:
         }
 
     def _idempotency_key(self, force: bool, force_rerun: bool) -> str:
-        earlier = self._earlier_run_id() or ""
+        earlier = self._earlier_run_id or ""
         batch = [self._root_run_id, self._flow_version, self._source_path]
         parts = [*batch, str(force), str(force_rerun), earlier]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()

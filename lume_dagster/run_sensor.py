@@ -14,7 +14,7 @@ from lume_dagster.client import LumeClient, LumeRun, NotFoundError
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.metadata import RUN_ID, latest_materialization
 from lume_dagster.partitions import add_requests, is_partition, partition_key_of
-from lume_dagster.translator import DagsterLumeTranslator, flow_asset_keys
+from lume_dagster.translator import DagsterLumeTranslator, flow_asset_keys, sensor_name
 
 if TYPE_CHECKING:
     from lume_dagster.resource import LumeResource
@@ -64,7 +64,7 @@ def build_lume_run_sensor(
         ```
     """
     keys = flow_asset_keys(flow_version, translator)
-    sensor_name = name or f"{flow_version.replace('-', '_').replace(':', '_')}_runs"
+    name = name or sensor_name(flow_version, "runs")
     key_of = source_path if callable(source_path) else _by_template(source_path)
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -91,9 +91,7 @@ def build_lume_run_sensor(
                 left.append(run.id)
             else:
                 requests.append(
-                    dg.RunRequest(
-                        run_key=f"{sensor_name}:{run.id}", partition_key=key, tags={ADOPT_RUN_TAG: run.id}
-                    )
+                    dg.RunRequest(run_key=f"{name}:{run.id}", partition_key=key, tags={ADOPT_RUN_TAG: run.id})
                 )
         return dg.SensorResult(
             run_requests=requests,
@@ -108,7 +106,7 @@ def build_lume_run_sensor(
         )
 
     return dg.SensorDefinition(
-        name=sensor_name,
+        name=name,
         evaluation_fn=look,
         target=dg.AssetSelection.assets(*keys.values()),
         minimum_interval_seconds=minimum_interval_seconds,

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import dagster as dg
 
 from lume_dagster.client import FlowVersionInfo
+from lume_dagster.metadata import FLOW_VERSION
 from lume_dagster.target_schema import table_schema
 
 AssetKind = Literal["run", "mapped", "rejects"]
 
 IO_MANAGER_KEY = "lume_io_manager"
-FLOW_VERSION = "lume/flow_version"
 
 _DESCRIPTIONS: dict[AssetKind, str] = {
     "run": "The Lume run of each batch of {flow}: one execution of {flow_version}, with its figures.",
@@ -133,6 +133,11 @@ def flow_asset_keys(
     translator = translator or DagsterLumeTranslator()
     kinds: tuple[AssetKind, ...] = ("run", "mapped", "rejects")
     return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in kinds}
+
+
+def sensor_name(flow_version: str, subject: str) -> str:
+    """The name of the sensor that looks after something of a flow version: `flights_v1_alerts`."""
+    return f"{flow_version.replace('-', '_').replace(':', '_')}_{subject}"
 
 
 def merge_lume_assets(*definitions: dg.Definitions) -> dg.Definitions:

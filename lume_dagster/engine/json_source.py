@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,18 @@ class _Raw:
     defect: str = ""
 
 
+def repeated_member(members: Sequence[tuple[str, Any]]) -> str | None:
+    """The first name that an object of JSON has more than once, if there is one."""
+    if len({name for name, _ in members}) == len(members):
+        return None
+    names = [name for name, _ in members]
+    return next(name for name in names if names.count(name) > 1)
+
+
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(members)
-    if len(record) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := repeated_member(members)) is not None:
         raise _DefectError(f"the member {twice!r} stands there twice")
-    return record
+    return dict(members)
 
 
 def _no_constant(text: str) -> Any:

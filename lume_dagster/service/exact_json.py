@@ -6,6 +6,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from lume_dagster.engine.json_source import repeated_member
 from lume_dagster.service.errors import InvalidRequestError
 
 
@@ -42,9 +43,6 @@ def _constant(text: str) -> Any:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(members)
-    if len(record) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := repeated_member(members)) is not None:
         raise ValueError(f"an object has the member {twice!r} twice")
-    return record
+    return dict(members)
