@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -187,11 +185,11 @@ class Task:
             time.sleep(0.05)
         time.sleep(self.random.random() * (0.8 if len(self.keys) == 1 else 4.0))
         run = self._run_of(instance, launch)
-        if run is None or run.is_finished or process.pid is None or not process.is_alive():
+        if run is None or run.is_finished or not process.is_alive():
             return False
         if how == "terminated":
             instance.report_run_canceling(run)
-        os.kill(process.pid, signal.SIGKILL if how == "killed" else signal.SIGTERM)
+        (process.kill if how == "killed" else process.terminate)()
         return True
 
     def _run_of(self, instance: dg.DagsterInstance, launch: Launch) -> dg.DagsterRun | None:
