@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import secrets
+import sys
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +25,9 @@ from lume_dagster.engine.stage import (
     row_numbers,
     writing_stage,
 )
-from lume_dagster.engine.text_stream import Utf8Stream, encoding_of
+from lume_dagster.engine.text_stream import CHUNK, Utf8Stream, encoding_of
 
-_BLOCK = 4 * 1024 * 1024
+_BLOCK = CHUNK
 _MAX_HEADER = 1024 * 1024
 _BOM = codecs.BOM_UTF8
 _QUOTE, _LINE_BREAKS = ord('"'), b"\r\n"
@@ -67,7 +68,8 @@ class _Input(io.RawIOBase):
 
     def __init__(self, stream: Utf8Stream, start: bytes, end: bytes) -> None:
         self._stream = stream
-        self._rest = start
+        self._start = start
+        self._rest = b""
         self._end: bytes | None = end
         self.error: BaseException | None = None
 
@@ -76,9 +78,14 @@ class _Input(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes; exceptions are kept too, as they do not come through pyarrow as they are."""
-        pieces, length = [self._rest], len(self._rest)
+        if size < 0:
+            size = sys.maxsize
+        if self._start:  # by itself, so that what follows comes in whole chunks, which need not be copied
+            data, self._start = self._start[:size], self._start[size:]
+            return data
+        pieces, length = ([self._rest], len(self._rest)) if self._rest else ([], 0)
         try:
-            while length < size or size < 0:
+            while length < size:
                 piece = self._stream.chunk()
                 if not piece:
                     if self._end is None:
@@ -89,9 +96,7 @@ class _Input(io.RawIOBase):
         except BaseException as error:
             self.error = error
             raise
-        data = b"".join(pieces)
-        if size < 0:
-            size = length
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._rest = data[size:]
         return data[:size]
 

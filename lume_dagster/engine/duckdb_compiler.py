@@ -88,11 +88,13 @@ class DuckDBCompiler:
     def repeated_hashes(self, key: p.Key) -> str:
         """A query for the hashes of a key that occur more than once."""
         keys = self._key_columns(key)
-        # Not filtered by the keys' presence: the database would compute them a second time below the filter.
-        return (
-            f"SELECT h FROM (SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
-            f" FROM {self._rows(_PARSABLE, *keys)}) GROUP BY h HAVING count(h) > 1"
+        # Sorted, as that takes less time than groups do when nearly all differ. Not filtered by the keys' presence: the
+        # database would compute them a second time below the filter.
+        hashes = (
+            f"SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
+            f" FROM {self._rows(_PARSABLE, *keys)}"
         )
+        return f"SELECT DISTINCT h FROM (SELECT h, lag(h) OVER (ORDER BY h) AS last FROM ({hashes})) WHERE h = last"
 
     def duplicates(self, key: p.Key, hashes: str) -> str:
         """A query for the rows whose key came before, with the row number where it came first.

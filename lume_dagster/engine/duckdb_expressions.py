@@ -41,6 +41,7 @@ _MINUTE_US = 60 * 1_000_000
 _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The first and the last microsecond of the years 1 to 9999, from 1970."""
 _BRANCHES = 32
+_Entries = Sequence[tuple[str, str]]
 
 
 def sql_type(field: TargetField) -> str:
@@ -109,8 +110,10 @@ class ExpressionVisitor:
     def _visit_lookup(self, node: p.Lookup) -> str:
         key = self.visit(node.key)
         entries = [(literal(name), literal(value)) for name, value in sorted(node.entries)]
-        table = _decision(key, entries, literal(node.otherwise))
-        return table if node.otherwise is None else f"CASE WHEN {key} IS NOT NULL THEN {table} END"
+        table = _halved(key, entries, _translated)
+        if node.otherwise is None:
+            return table
+        return f"CASE WHEN {key} IS NOT NULL THEN coalesce({table}, {literal(node.otherwise)}) END"
 
     def _visit_concat(self, node: p.Concat) -> str:
         between = f", {literal(node.separator)}, " if node.separator else ", "
@@ -346,18 +349,30 @@ def _timestamp(microseconds: str) -> str:
     return f"CASE WHEN {valid} THEN make_timestamp({microseconds}) END"
 
 
-def _decision(value: str, entries: Sequence[tuple[str, str]], otherwise: str) -> str:
-    """A CASE over sorted entries; halved until few are left, so that a large table costs few comparisons.
+def _halved(value: str, entries: _Entries, among_few: Callable[[str, _Entries], str]) -> str:
+    """A choice among sorted entries; halved until few are left, so that a large table costs few comparisons.
 
     Not a join: that would lose the order of the rows.
     """
     if len(entries) <= _BRANCHES:
-        if not entries:
-            return otherwise
-        return f"CASE {value} {' '.join(f'WHEN {key} THEN {then}' for key, then in entries)} ELSE {otherwise} END"
+        return among_few(value, entries)
     middle = len(entries) // 2
-    low, high = (_decision(value, half, otherwise) for half in (entries[:middle], entries[middle:]))
+    low, high = (_halved(value, half, among_few) for half in (entries[:middle], entries[middle:]))
     return f"CASE WHEN {value} < {entries[middle][0]} THEN {low} ELSE {high} END"
+
+
+# Functions of one text, not a CASE: so they are evaluated once for each distinct value of a dictionary.
+
+
+def _translated(value: str, entries: _Entries) -> str:
+    pairs = ", ".join(f"{key}: {translated}" for key, translated in entries)
+    return f"map_extract_value(MAP {{{pairs}}}, {value})" if entries else literal(None)
+
+
+def _is_listed(value: str, entries: _Entries) -> str:
+    # Not list_contains, which the database turns into a join.
+    place = f"list_position([{', '.join(option for option, _ in entries)}], {value})"
+    return f"CASE WHEN {value} IS NOT NULL THEN {place} IS NOT NULL END"
 
 
 def holds(constraint: Constraint, value: str, target: TargetField) -> str:
@@ -390,10 +405,9 @@ def _value_holds(constraint: ValueConstraint, value: str, value_type: ValueType)
     if isinstance(constraint, MultipleOf):
         return _is_multiple(constraint, value, value_type)
     options = [(_scalar(option, value_type), "true") for option in sorted(constraint.values)]
-    otherwise = f"CASE WHEN {value} IS NOT NULL THEN false END"
     if value_type in _TEMPORAL:  # the order of their texts is not that of the values
-        return f"CASE {value} {' '.join(f'WHEN {option} THEN true' for option, _ in options)} ELSE {otherwise} END"
-    return _decision(value, options, otherwise)
+        return _is_listed(value, options)
+    return _halved(value, options, _is_listed)
 
 
 def _is_multiple(constraint: MultipleOf, value: str, value_type: ValueType) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -117,9 +118,13 @@ def stage_schema(columns: int) -> pa.Schema:
 
 def row_numbers(first: int, count: int) -> pa.Array:
     """So many row numbers in a row."""
-    return pc.cumulative_sum(
-        pa.repeat(pa.scalar(1, pa.int64()), count), start=pa.scalar(first - 1, pa.int64())
-    )
+    ones = pa.repeat(_int64(1), count)
+    return pc.add(pc.cumulative_sum(ones), _int64(first - 1))
+
+
+def _int64(value: int) -> pa.Scalar:
+    """A scalar out of its bytes: pyarrow imports all of pandas, if it is there, to convert a value of Python's."""
+    return pa.Array.from_buffers(pa.int64(), 1, [None, pa.py_buffer(array("q", [value]))])[0]
 
 
 class StageWriter:

@@ -9,7 +9,7 @@ from lume_dagster.engine.document import DETECT
 from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.stage import Cancel, check_cancel, os_reason
 
-_CHUNK = 1024 * 1024
+CHUNK = 4 * 1024 * 1024
 _BOM = codecs.BOM_UTF8
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -47,7 +47,7 @@ class Utf8Stream:
         while True:
             check_cancel(self._cancel)
             try:
-                raw = self._file.read(_CHUNK)
+                raw = self._file.read(CHUNK)
             except OSError as error:
                 raise BatchError(
                     f"{self._path}: reading failed at byte offset {self._offset}: {os_reason(error)}"
@@ -130,7 +130,7 @@ def encoding_of(file: BatchFile, encoding: str, cancel: Cancel | None) -> str:
 
 def _read(plain: PlainBytes, name: str) -> bytes:
     try:
-        return plain.read(_CHUNK)
+        return plain.read(CHUNK)
     except OSError as error:
         raise BatchError(f"{name}: reading failed: {os_reason(error)}") from error
 
