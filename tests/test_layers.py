@@ -82,6 +82,11 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
             "from lume_dagster import build_lume_assets, LumeResource",
             ["duckdb", "httpx", "pyarrow", "starlette"],
         ),
+        (
+            "from lume_dagster.target_schema import table_schema; "
+            "table_schema({'properties': {'at': {'type': 'array', 'items': {'format': 'date-time'}}}})",
+            ["httpx", "pyarrow"],
+        ),
         ("import lume_dagster.generator.matching", ["dagster", "httpx", "sqlalchemy"]),
     ],
 )
