@@ -13,7 +13,13 @@ from lume_dagster.checks import LumeChecks, mapped_checks
 from lume_dagster.client import FlowVersionInfo
 from lume_dagster.partitions import PARTITION_PLACE
 from lume_dagster.steps import FlowSteps, audit_step, write_step
-from lume_dagster.translator import AssetKind, DagsterLumeTranslator, LumeAssetProps, refuse_same_keys
+from lume_dagster.translator import (
+    ASSET_KINDS,
+    AssetKind,
+    DagsterLumeTranslator,
+    LumeAssetProps,
+    refuse_same_keys,
+)
 
 SourcePath = str | Callable[[str], str]
 
@@ -81,23 +87,25 @@ def build_lume_assets(
     props = _props(flow_version, flow)
     translator = translator or DagsterLumeTranslator()
     path_of = _source_path_function(source_path, flow_version)
-    specs = {
-        kind: translator.get_asset_spec(props(kind)).replace_attributes(partitions_def=partitions_def)
-        for kind in ("run", "mapped", "rejects")
-    }
-    refuse_same_keys(specs.values())
-    run_key = specs["run"].key
+    given = {kind: translator.get_asset_spec(props(kind)) for kind in ASSET_KINDS}
+    refuse_same_keys(given.values())
+    run_key = given["run"].key
+
+    def spec(
+        kind: AssetKind, dep: dg.AssetKey | None, condition: dg.AutomationCondition[dg.AssetKey] | None
+    ) -> dg.AssetSpec:
+        return given[kind].replace_attributes(
+            deps=[dep] if dep else [],
+            partitions_def=partitions_def,
+            automation_condition=condition,
+            skippable=True,
+        )
+
     steps = FlowSteps(
         props=props("run"),
-        run=specs["run"].replace_attributes(
-            deps=[source_asset] if source_asset else [], automation_condition=automation_condition
-        ),
-        rejects=specs["rejects"].replace_attributes(
-            deps=[run_key], automation_condition=automation_condition
-        ),
-        mapped=specs["mapped"].replace_attributes(
-            deps=[run_key], automation_condition=automation_condition and each_batch()
-        ),
+        run=spec("run", source_asset, automation_condition),
+        rejects=spec("rejects", run_key, automation_condition),
+        mapped=spec("mapped", run_key, automation_condition and each_batch()),
         source_key=source_asset or run_key,
         path_of=path_of,
         checks=mapped_checks(checks or LumeChecks(), flow),

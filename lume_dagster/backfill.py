@@ -15,7 +15,7 @@ from lume_dagster.batch_events import BatchEvents, Event, failure_of
 from lume_dagster.checks import STATUS_CHECK
 from lume_dagster.client import LumeError, LumeRun
 from lume_dagster.concurrent_runs import ConcurrentRuns, Ended, Started, UnderWay
-from lume_dagster.config import LumeBackfillConfig
+from lume_dagster.config import LumeBackfillConfig, config_schema, step_config
 from lume_dagster.history import Attempts, EarlierRows, Subject, run_id_of
 from lume_dagster.judging import status_verdict
 from lume_dagster.partition_events import PartitionTeller
@@ -42,8 +42,9 @@ def backfill_step(steps: FlowSteps) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"{steps.op_name}__batches",
-        specs=[spec.replace_attributes(skippable=True) for spec in (steps.run, steps.rejects, steps.mapped)],
+        specs=[steps.run, steps.rejects, steps.mapped],
         check_specs=[steps.status_check_spec, *steps.mapped_check_specs],
+        config_schema=config_schema(LumeBackfillConfig),
         required_resource_keys={steps.resource_key},
         retry_policy=steps.retry_policy,
         can_subset=True,
@@ -51,14 +52,14 @@ def backfill_step(steps: FlowSteps) -> dg.AssetsDefinition:
         pool=steps.pool,
     )
     def batches(
-        context: dg.AssetExecutionContext, config: LumeBackfillConfig
+        context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         lume = steps.lume(context)
         try:
             events = steps.events(lume)
         except LumeError as error:
             raise failure_of(error, steps.props.flow_version) from error
-        _Backfill(context, config, steps, lume, events).execute()
+        _Backfill(context, step_config(context, LumeBackfillConfig), steps, lume, events).execute()
         yield from _handed_on(context, steps)
 
     return batches

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TypeVar
+
 import dagster as dg
 from pydantic import Field
 
 FORCE_RERUN_TAG = "lume/force_rerun"
 ADOPT_RUN_TAG = "lume/adopt_run"
+
+C = TypeVar("C", bound=dg.Config)
 
 
 class LumeRunConfig(dg.Config):
@@ -43,3 +48,19 @@ class LumeBackfillConfig(LumeAuditConfig):
         description="Run the batches again although Lume has mapped them before. The earlier output of each is "
         "replaced once the new one passes the audit. Retries of the step never force a batch again.",
     )
+
+
+@cache
+def config_schema(config: type[dg.Config]) -> dict[str, dg.Field]:
+    """What a step can be configured with: made once, and not anew for the steps of each flow version."""
+    return config.to_fields_dict()
+
+
+def step_config(context: dg.AssetExecutionContext, config: type[C]) -> C:
+    """What a step is configured with.
+
+    Args:
+        context: The step.
+        config: The class whose `config_schema` the step was made with.
+    """
+    return config(**context.op_execution_context.op_config)

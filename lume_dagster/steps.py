@@ -3,6 +3,7 @@
 # Dagster reads the annotations of the steps at run time, so that they are not postponed here.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -10,7 +11,7 @@ from lume_dagster.attempts import untold
 from lume_dagster.batch_events import BatchEvents, Event, failure_of
 from lume_dagster.checks import STATUS_CHECK
 from lume_dagster.client import LumeError, LumeRun
-from lume_dagster.config import FORCE_RERUN_TAG, LumeAuditConfig, LumeRunConfig
+from lume_dagster.config import FORCE_RERUN_TAG, LumeAuditConfig, LumeRunConfig, config_schema, step_config
 from lume_dagster.history import EarlierRows, run_id_of
 from lume_dagster.judging import status_verdict
 from lume_dagster.resource import LumeResource
@@ -88,15 +89,17 @@ def write_step(steps: FlowSteps) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"{steps.op_name}__run",
-        specs=[spec.replace_attributes(skippable=True) for spec in (steps.run, steps.rejects)],
+        specs=[steps.run, steps.rejects],
         check_specs=[steps.status_check_spec],
+        config_schema=config_schema(LumeRunConfig),
         required_resource_keys={steps.resource_key},
         can_subset=True,
         retry_policy=steps.retry_policy,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
         pool=steps.pool,
     )
-    def write(context: dg.AssetExecutionContext, config: LumeRunConfig) -> Iterator[Event | dg.Output[None]]:
+    def write(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        config = step_config(context, LumeRunConfig)
         lume = steps.lume(context)
         try:
             run = _run(context, config, steps, lume)
@@ -167,18 +170,17 @@ def audit_step(steps: FlowSteps) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"{steps.op_name}__audit",
-        specs=[steps.mapped.replace_attributes(skippable=True)],
+        specs=[steps.mapped],
         check_specs=steps.mapped_check_specs,
+        config_schema=config_schema(LumeAuditConfig),
         required_resource_keys={steps.resource_key},
         can_subset=True,
         retry_policy=steps.retry_policy,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
     )
-    def audit(
-        context: dg.AssetExecutionContext, config: LumeAuditConfig
-    ) -> Iterator[Event | dg.Output[None]]:
+    def audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lume = steps.lume(context)
-        admitted = admission(config)
+        admitted = admission(step_config(context, LumeAuditConfig))
         partition = _batch(context)
         try:
             run = lume.client.run_status(run_id_of(context.instance, steps.run.key, partition))

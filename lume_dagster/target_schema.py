@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 MASK = "(masked)"
 
+# As pyarrow names the types of the columns. It is slow to import, and a column's type is shown before any is read.
+_TYPE_NAMES = {"string": "string", "integer": "int64", "number": "double", "boolean": "bool"}
+_FORMAT_NAMES = {
+    "date": "date32[day]",
+    "date-time": "timestamp[us, tz=UTC]",
+    "date-time-local": "timestamp[us]",
+    "time-local": "time64[us]",
+}
+
 _SHOWN_CONSTRAINTS = (
     "const",
     "pattern",
@@ -62,6 +71,20 @@ class TargetField:
 
         return arrow_type_of(self.schema)
 
+    @property
+    def type_name(self) -> str | None:
+        """The name of the type of its column; None where this version does not know."""
+        if self.json_type == "object":
+            members = [(member.name, member.type_name) for member in self.members]
+            known = [f"{name}: {shown}" for name, shown in members if shown is not None]
+            return f"struct<{', '.join(known)}>" if len(known) == len(members) else None
+        if self.json_type == "array":
+            items = TargetField("item", self.schema.get("items", {}), required=False).type_name
+            return None if items is None else f"list<item: {items}>"
+        if self.json_type == "string" and self.schema.get("format") in _FORMAT_NAMES:
+            return _FORMAT_NAMES[self.schema["format"]]
+        return _TYPE_NAMES.get(self.json_type)
+
     def column(self, *, unique: bool) -> dg.TableColumn:
         """Its column, with the description and the constraints.
 
@@ -78,7 +101,7 @@ class TargetField:
             other.append("sensitive")
         return dg.TableColumn(
             self.name,
-            type=str(self.arrow_type or self.json_type),
+            type=self.type_name or self.json_type,
             description=self.schema.get("description"),
             constraints=dg.TableColumnConstraints(nullable=not self.required, unique=unique, other=other),
         )

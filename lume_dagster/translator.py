@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import dagster as dg
 
@@ -14,6 +14,7 @@ from lume_dagster.metadata import FLOW_VERSION
 from lume_dagster.target_schema import table_schema
 
 AssetKind = Literal["run", "mapped", "rejects"]
+ASSET_KINDS: tuple[AssetKind, ...] = get_args(AssetKind)
 
 IO_MANAGER_KEY = "lume_io_manager"
 
@@ -131,8 +132,7 @@ def flow_asset_keys(
     """
     name, _, version = flow_version.partition(":")
     translator = translator or DagsterLumeTranslator()
-    kinds: tuple[AssetKind, ...] = ("run", "mapped", "rejects")
-    return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in kinds}
+    return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in ASSET_KINDS}
 
 
 def sensor_name(flow_version: str, subject: str) -> str:

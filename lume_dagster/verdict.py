@@ -43,6 +43,8 @@ class Batch:
 
     def file(self, kind: ResultKind) -> OutputFile | None:
         """The Parquet file of an output; None where this process cannot reach it."""
+        if self.run.target_locations is None:
+            return None
         from lume_dagster.client.frames import output_file  # noqa: PLC0415 - pyarrow is slow to import
 
         return output_file(self.run, kind)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,15 @@ from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
 
 pytest_plugins = ["lume_dagster.pytest_plugin"]
+
+
+def pytest_collection_finish() -> None:
+    """There is one fork server: it loads beforehand what any module needs in its processes, not what the last set."""
+    ours = [(name, module) for name, module in sys.modules.items() if name.startswith("tests.")]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        [name for name, module in ours if hasattr(module, "_processes")]
+    )
+
 
 PROJECT = Path(__file__).parent.parent
 

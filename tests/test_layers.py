@@ -82,6 +82,10 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
             "from lume_dagster import build_lume_assets, LumeResource",
             ["duckdb", "httpx", "pyarrow", "starlette"],
         ),
+        (
+            "from lume_dagster import target_schema; target_schema.table_schema({'properties': {'at': {}}})",
+            ["httpx", "pyarrow"],
+        ),
         ("import lume_dagster.generator.matching", ["dagster", "httpx", "sqlalchemy"]),
     ],
 )

@@ -24,7 +24,6 @@ from lume_dagster.client.errors import (
     RunFailedError,
     RunTimeoutError,
 )
-from lume_dagster.client.flow_diff import FlowChange, FlowDiff, diff_flow_versions
 from lume_dagster.client.models import (
     ErrorCount,
     FlowInfo,
@@ -47,16 +46,20 @@ from lume_dagster.client.settings import ClientSettings, Timekeeper
 if TYPE_CHECKING:
     from lume_dagster.client.client import AsyncLumeClient, LumeClient
     from lume_dagster.client.default import flow, init, run, run_status
+    from lume_dagster.client.flow_diff import FlowChange, FlowDiff, diff_flow_versions
     from lume_dagster.client.handles import AsyncFlowHandle, AsyncRunHandle, FlowHandle, Processed, RunHandle
 
 _LATE = {
     "AsyncFlowHandle": "handles",
     "AsyncLumeClient": "client",
     "AsyncRunHandle": "handles",
+    "FlowChange": "flow_diff",
+    "FlowDiff": "flow_diff",
     "FlowHandle": "handles",
     "LumeClient": "client",
     "Processed": "handles",
     "RunHandle": "handles",
+    "diff_flow_versions": "flow_diff",
     "flow": "default",
     "init": "default",
     "run": "default",

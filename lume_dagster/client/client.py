@@ -65,7 +65,7 @@ class LumeClient:
     ) -> None:
         key = checked_api_key(api_key)
         self._operations = Operations(checked_base_url(base_url), settings, Redactor(key))
-        self._driver = SyncDriver(key, settings, transport)
+        self._driver = SyncDriver(self.base_url, key, settings, transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r})"
@@ -399,7 +399,7 @@ class AsyncLumeClient:
     ) -> None:
         key = checked_api_key(api_key)
         self._operations = Operations(checked_base_url(base_url), settings, Redactor(key))
-        self._driver = AsyncDriver(key, settings, transport)
+        self._driver = AsyncDriver(self.base_url, key, settings, transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r})"

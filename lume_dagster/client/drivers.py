@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 
@@ -46,6 +49,14 @@ def standing_headers(api_key: str | None) -> dict[str, str]:
     return {**headers, "lume-api-key": api_key} if api_key else headers
 
 
+def certificates(base_url: str) -> ssl.SSLContext | bool:
+    """What httpx checks certificates by. To load all authorities takes its time, and plain HTTP asks for none."""
+    # The proxy that the environment names may have a certificate as well.
+    if urlsplit(base_url).scheme == "https" or getproxies():
+        return True
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody
+
+
 def to_httpx(request: HttpRequest, settings: ClientSettings) -> dict[str, Any]:
     """The arguments that httpx takes for a request, but for the body."""
     return {
@@ -76,10 +87,19 @@ class SyncDriver:
     """Performs operations in the calling thread."""
 
     def __init__(
-        self, api_key: str | None, settings: ClientSettings, transport: httpx.BaseTransport | None
+        self,
+        base_url: str,
+        api_key: str | None,
+        settings: ClientSettings,
+        transport: httpx.BaseTransport | None,
     ) -> None:
         self._settings = settings
-        self._http = httpx.Client(headers=standing_headers(api_key), limits=_LIMITS, transport=transport)
+        self._http = httpx.Client(
+            headers=standing_headers(api_key),
+            limits=_LIMITS,
+            transport=transport,
+            verify=certificates(base_url),
+        )
 
     def run(self, operation: Operation[T]) -> T:
         """Perform an operation and return what it ends in."""
@@ -143,10 +163,19 @@ class AsyncDriver:
     """Performs operations in the calling task."""
 
     def __init__(
-        self, api_key: str | None, settings: ClientSettings, transport: httpx.AsyncBaseTransport | None
+        self,
+        base_url: str,
+        api_key: str | None,
+        settings: ClientSettings,
+        transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._settings = settings
-        self._http = httpx.AsyncClient(headers=standing_headers(api_key), limits=_LIMITS, transport=transport)
+        self._http = httpx.AsyncClient(
+            headers=standing_headers(api_key),
+            limits=_LIMITS,
+            transport=transport,
+            verify=certificates(base_url),
+        )
 
     async def run(self, operation: Operation[T]) -> T:
         """Perform an operation and return what it ends in."""

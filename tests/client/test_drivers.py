@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from lume_dagster.client import ApiError, ClientSettings, LumeUnavailableError
-from lume_dagster.client.drivers import AsyncDriver, SyncDriver, from_httpx
+from lume_dagster.client.drivers import AsyncDriver, SyncDriver, certificates, from_httpx
 from lume_dagster.client.effects import Call, Together, TransportFailure
 from lume_dagster.testing import Fault, ScriptedLume
 
@@ -47,6 +48,21 @@ def test_a_refusal_is_final(client: Any, lume: ScriptedLume, code: int) -> None:
         with pytest.raises(ApiError):
             call()
         assert len(lume.requests) == before + 1
+
+
+def test_authorities_are_loaded_only_where_a_certificate_may_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert certificates("https://lume.test") is True
+    assert certificates("HTTPS://lume.test") is True
+    nobody = certificates("http://lume.test")
+    assert isinstance(nobody, ssl.SSLContext)
+    assert (nobody.verify_mode, nobody.get_ca_certs()) == (ssl.CERT_REQUIRED, [])
+    monkeypatch.setenv("http_proxy", "https://proxy.test")
+    assert certificates("http://lume.test") is True
 
 
 def test_a_server_that_is_not_there(connect: Any) -> None:
@@ -142,11 +158,11 @@ def numbered(count: int, seen: list[int], fails_at: int | None = None) -> Any:
 
 
 def sync_run(operation: Any) -> Any:
-    return SyncDriver(None, ClientSettings(), None).run(operation)
+    return SyncDriver("http://lume.test", None, ClientSettings(), None).run(operation)
 
 
 def async_run(operation: Any) -> Any:
-    return asyncio.run(AsyncDriver(None, ClientSettings(), None).run(operation))
+    return asyncio.run(AsyncDriver("http://lume.test", None, ClientSettings(), None).run(operation))
 
 
 @pytest.mark.parametrize("run", [sync_run, async_run])

@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,26 @@ EXECUTOR, DEATH, BATCHES = "TESTS_EXECUTOR", "TESTS_DEATH", "TESTS_BATCHES"
 
 EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
+# What a process would import only once it is at work: each of many would wait for it.
+IMPORTED_LATE = (
+    "alembic.command",
+    "dagster._core.instance.factory",
+    "dagster._core.launcher.sync_in_memory_run_launcher",
+    "dagster._core.remote_representation.code_location",
+    "dagster._core.storage.event_log.sqlite",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.runs.sqlite",
+    "dagster._core.storage.schedules.sqlite",
+    "dagster._core.storage.sqlite_storage",
+    "httpcore",
+    "lume_dagster.client.client",
+    "upath.implementations.local",
+)
+
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
+for name in IMPORTED_LATE:
+    import_module(name)
 
 
 def people_job() -> dg.JobDefinition:

@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ MAPPED = RunScript(
     metadata={"rows": {"source": 1, "mapped": 1, "rejected": 0}},
     mapped=[{"id": 1, "name": "Ada"}],
 )
+ENDLESS = RunScript([Stage("TRANSFORMING", seconds=3600), "SUCCEEDED"])
 FLOW = {
     "flow_version": "people:v1",
     "target_schema": {
@@ -98,6 +98,17 @@ def told(storage: Path) -> tuple[Counter[str], Counter[tuple[str, str]], set[str
         return made, checks, passing
 
 
+def with_an_end(attempt: Attempt, lume: ScriptedLume, run_id: str, script: RunScript) -> int | None:
+    """The exit code of an attempt during which a Lume run ends: once it is waited for."""
+    hold = lume.hold("GET", f"/v1/runs/{run_id}")
+    process = attempt.start()
+    hold.wait()
+    lume.finish(run_id, script)
+    hold.release()
+    process.join(60)
+    return process.exitcode
+
+
 def assert_told_once(storage: Path) -> None:
     made, checks, passing = told(storage)
     assert made == dict.fromkeys(ASSETS, 1)
@@ -160,14 +171,15 @@ def test_each_explicit_force_forces_once_and_a_retry_of_a_crash_does_not(
 def test_a_fresh_launch_goes_on_with_the_run_that_a_killed_one_has_left(
     lume: ScriptedLume, storage: Path
 ) -> None:
-    lume.next_run(replace(MAPPED, stages=[Stage("TRANSFORMING", seconds=3), "SUCCEEDED"]))
+    lume.next_run(ENDLESS)
     hold = lume.hold("GET", "/v1/runs/run_", processed=True)
     process = Attempt(storage, lume.url).start()
     hold.wait()
     process.kill()
     process.join()
-    assert Attempt(storage, lume.url).run() == 0
-    assert len(lume.run_ids) == 1
+    (left,) = lume.run_ids
+    assert with_an_end(Attempt(storage, lume.url), lume, left, MAPPED) == 0
+    assert lume.run_ids == [left]
     assert_told_once(storage)
 
 
@@ -187,12 +199,14 @@ def test_a_run_that_died_with_its_worker_is_begun_anew_by_the_one_retry(
     lume: ScriptedLume, storage: Path
 ) -> None:
     """As the embedded Lume's does."""
-    lume.next_run(RunScript([Stage("TRANSFORMING", seconds=3), "CRASHED"]))
+    lume.next_run(ENDLESS)
     hold = lume.hold("POST", "/v1/runs", processed=True)
     process = Attempt(storage, lume.url).start()
     hold.wait()
     process.kill()
     process.join()
-    assert Attempt(storage, lume.url, of=killed(storage)).run() == 0
+    (left,) = lume.run_ids
+    again = Attempt(storage, lume.url, of=killed(storage))
+    assert with_an_end(again, lume, left, RunScript(["CRASHED"])) == 0
     assert len(lume.run_ids) == 2
     assert_told_once(storage)

@@ -6,10 +6,12 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lume_dagster.client import FlowVersionInfo, LumeClient
 from lume_dagster.metadata import mapped_metadata, output_metadata
-from lume_dagster.target_schema import schema_differences, sensitive_fields, table_schema
+from lume_dagster.target_schema import TargetField, schema_differences, sensitive_fields, table_schema
 from lume_dagster.testing import RunScript, ScriptedLume
 
 SCHEMA: dict[str, Any] = {
@@ -45,6 +47,26 @@ def test_columns_of_objects_and_arrays() -> None:
     assert table.columns[2].constraints.other == ["maxItems: 3"]
     assert [column.constraints.unique for column in table.columns] == [True, False, False, False]
     assert table.constraints == dg.TableConstraints(other=["unique 1: address.city, address.line"])
+
+
+_TYPES = st.sampled_from(["string", "integer", "number", "boolean", "null", "other"])
+_FORMATS = st.sampled_from(["date", "date-time", "date-time-local", "time-local", "uri"])
+_SCHEMAS = st.recursive(
+    st.builds(dict, type=_TYPES) | st.builds(dict, type=st.just(["null", "string"]), format=_FORMATS),
+    lambda inner: (
+        st.builds(dict, type=st.just("array"), items=inner)
+        | st.builds(
+            dict, type=st.just("object"), properties=st.dictionaries(st.text("abc", max_size=2), inner)
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@given(_SCHEMAS)
+def test_a_type_is_shown_as_arrow_names_it(schema: dict[str, Any]) -> None:
+    field = TargetField("x", schema, required=False)
+    assert field.type_name == (None if field.arrow_type is None else str(field.arrow_type))
 
 
 def test_fields_of_objects_are_masked_by_their_paths() -> None:

@@ -9,11 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lume_dagster.testing import Fault, Hold, RunScript, ScriptedLume, Stage
+from lume_dagster.testing import Fault, Hold, ScriptedLume
 from tests.dagster.attempt import Attempt
-from tests.dagster.test_survival import FLOW, MAPPED, THOROUGH, assert_told_once
-
-ENDLESS = RunScript([Stage("TRANSFORMING", seconds=3600), "SUCCEEDED"])
+from tests.dagster.test_survival import ENDLESS, FLOW, MAPPED, THOROUGH, assert_told_once
 
 
 @pytest.fixture(params=[False, True] if THOROUGH else [False], ids=lambda heeds: f"keys {heeds}")
