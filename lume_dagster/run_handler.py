@@ -7,7 +7,7 @@ batch does it with a blocking client, a step of many with an asynchronous one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,6 +126,27 @@ class LumeRunHandler:
         with self._cancelled_on_termination():
             return self._perform(self.drive(force_rerun=force_rerun))
 
+    def correct(self, run: LumeRun, records: Mapping[int, Mapping[str, str | None]]) -> LumeRun:
+        """Hands in the corrected rejects of a run, and brings the run that holds them to its end.
+
+        An attempt that is made again hands in the same, and gets the same run.
+
+        Args:
+            run: The run whose rejects were corrected.
+            records: Their corrected texts by row number and source column.
+
+        Returns:
+            The ended run, whatever its status.
+
+        Raises:
+            LumeError: Lume refused the corrections or could not be reached, or the wait was too long.
+            dagster.Failure: A user has terminated the Dagster run.
+        """
+        self._context.log.info(f"using {self._lume.connection}")
+        refuse_if_terminated(self._context)
+        with self._cancelled_on_termination():
+            return self._perform(self._correction(run, records))
+
     def drive(self, *, force_rerun: bool) -> Drive:
         """The way of the batch to its ended run, as `complete` goes it."""
         if (adopted := (yield from self._adopted())) is not None:
@@ -243,6 +264,13 @@ class LumeRunHandler:
         if run is not None:
             yield Remember(run)
         return run
+
+    def _correction(self, run: LumeRun, records: Mapping[int, Mapping[str, str | None]]) -> Drive:
+        corrected: LumeRun = yield Ask(
+            lambda client: client.correct(run, records, self._run_metadata(force_rerun=False))
+        )
+        yield Remember(corrected)
+        return (yield from self._wait(corrected))
 
     def _create(self, force_rerun: bool, *, is_spent: bool) -> Drive:
         """Begins a run, or finds the one there is; forced only if none of this step and its retries was."""

@@ -13,7 +13,7 @@ from lume_dagster.client import FlowVersionInfo
 from lume_dagster.metadata import FLOW_VERSION
 from lume_dagster.target_schema import table_schema
 
-AssetKind = Literal["run", "mapped", "rejects"]
+AssetKind = Literal["run", "mapped", "rejects", "corrections"]
 
 IO_MANAGER_KEY = "lume_io_manager"
 
@@ -23,7 +23,10 @@ _DESCRIPTIONS: dict[AssetKind, str] = {
     "Published only once the audit has passed.",
     "rejects": "The records of each batch that {flow_version} could not map, with all their reasons. "
     "Published always, also when the audit stops the batch.",
+    "corrections": "The rejects of each batch that somebody has corrected and that were handed in to {flow_version} "
+    "again. The Lume run of a correction stands for its batch from then on.",
 }
+_FORMATS: dict[AssetKind, str] = {"mapped": "parquet", "rejects": "parquet", "corrections": "csv"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class LumeAssetProps:
     """What a translator is told of an asset.
 
     Attributes:
-        kind: Which of the three assets of a flow version.
+        kind: Which of the assets of a flow version.
         name: Name of the flow.
         version: Version of the flow, `vN`.
         flow: What Lume tells of the flow version, where it is known when the definitions are loaded.
@@ -47,11 +50,16 @@ class LumeAssetProps:
         """The flow version, `NAME:vN`."""
         return f"{self.name}:{self.version}"
 
+    @property
+    def is_output(self) -> bool:
+        """Whether the asset is an output of the Lume runs, which an IO manager loads."""
+        return self.kind in ("mapped", "rejects")
+
 
 class DagsterLumeTranslator:
     """Turns a flow version into asset specs.
 
-    What all three assets share can be given; for anything else, override `get_asset_spec`.
+    What all of its assets share can be given; for anything else, override `get_asset_spec`.
 
     Args:
         key_prefix: Comes before the asset keys.
@@ -91,14 +99,14 @@ class DagsterLumeTranslator:
         self.metadata = metadata or {}
 
     def get_asset_spec(self, props: LumeAssetProps) -> dg.AssetSpec:
-        """The spec of one of the three assets of a flow version.
+        """The spec of one of the assets of a flow version.
 
         Args:
             props: What is known of the asset.
 
         Returns:
             Its spec: key, group, description, owners, tags, kinds, code version and metadata. Dependencies and
-            partitions are added by `build_lume_assets`.
+            partitions are added by `build_lume_assets` and `build_lume_corrections`.
         """
         flow = props.flow
         description = _DESCRIPTIONS[props.kind].format(flow=props.name, flow_version=props.flow_version)
@@ -113,26 +121,32 @@ class DagsterLumeTranslator:
             group_name=self.group_name or props.name.replace("-", "_"),
             owners=self.owners,
             tags=self.tags,
-            kinds={"lume", *({"parquet"} if props.kind != "run" else ()), *self.kinds},
+            kinds={"lume", *([_FORMATS[props.kind]] if props.kind in _FORMATS else ()), *self.kinds},
             code_version=(flow.fingerprint if flow else None) or props.flow_version,
             metadata=metadata,
         )
-        return spec if props.kind == "run" else spec.with_io_manager_key(IO_MANAGER_KEY)
+        return spec.with_io_manager_key(IO_MANAGER_KEY) if props.is_output else spec
 
 
 def flow_asset_keys(
     flow_version: str, translator: DagsterLumeTranslator | None = None
 ) -> dict[AssetKind, dg.AssetKey]:
-    """The keys that a translator gives to the assets of a flow version.
+    """The keys that a translator gives to the three assets of a flow version.
 
     Args:
         flow_version: The flow version, `NAME:vN`.
         translator: The translator that `build_lume_assets` was given.
     """
-    name, _, version = flow_version.partition(":")
-    translator = translator or DagsterLumeTranslator()
     kinds: tuple[AssetKind, ...] = ("run", "mapped", "rejects")
-    return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in kinds}
+    return {kind: flow_asset_spec(kind, flow_version, translator).key for kind in kinds}
+
+
+def flow_asset_spec(
+    kind: AssetKind, flow_version: str, translator: DagsterLumeTranslator | None = None
+) -> dg.AssetSpec:
+    """The spec that a translator gives to one of the assets of a flow version."""
+    name, _, version = flow_version.partition(":")
+    return (translator or DagsterLumeTranslator()).get_asset_spec(LumeAssetProps(kind, name, version))
 
 
 def sensor_name(flow_version: str, subject: str) -> str:

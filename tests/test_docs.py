@@ -253,7 +253,7 @@ def test_the_yaml_of_the_component_page_makes_assets(embedded: Path) -> None:
         keys.append(
             {key.to_user_string() for key in definitions.resolve_asset_graph().materializable_asset_keys}
         )
-    assert [len(found) for found in keys] == [3, 6, 3]
+    assert [len(found) for found in keys] == [3, 7, 3]
     assert "partners/people/mapped" in keys[1]
 
 
@@ -336,7 +336,9 @@ def test_the_review_page_runs(embedded: Path, capsys: pytest.CaptureFixture[str]
         review = embedded / "review.csv"
         review.write_text(review.read_text().replace(",Nowhere,", ",Germany,"))
     assert "PARTIAL_FAILED" in result.output
-    run_python(REVIEW)["correct"]("people:v1", "people.csv")
+    names = run_python(REVIEW)
+    names["correct"]("people:v1", "people.csv")
+    assert names["defs"].resolve_sensor_def("people_v1_corrections")
     assert "source=4 mapped=4 rejected=0" in capsys.readouterr().out
 
 
