@@ -31,9 +31,6 @@ incoming_flights = dg.AssetSpec(
 @dg.asset(
     ins={"mapped": dg.AssetIn(["flights", "mapped"])},
     partitions_def=days,
-    backfill_policy=dg.BackfillPolicy.multi_run(
-        1
-    ),  # as the assets of the flow, so that one backfill takes all
     group_name="flights",
     kinds={"pandas"},
     description=f"Flights and punctuality of each carrier: on time is within {PUNCTUAL_WITHIN_MINUTES} minutes.",
@@ -70,7 +67,6 @@ def carrier_punctuality(context: dg.AssetExecutionContext, mapped: pd.DataFrame)
 @dg.asset(
     ins={"rejects": dg.AssetIn(["flights", "rejects"])},
     partitions_def=days,
-    backfill_policy=dg.BackfillPolicy.multi_run(1),
     group_name="flights",
     kinds={"csv"},
     description="The flights that could not be mapped, as a CSV file a batch, with the reasons for each.",

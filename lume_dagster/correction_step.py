@@ -42,7 +42,6 @@ def correction_step(
         specs=[spec],
         required_resource_keys={resource_key},
         retry_policy=retry_policy,
-        backfill_policy=dg.BackfillPolicy.multi_run(1),
         pool=pool,
     )
     def hand_in(context: dg.AssetExecutionContext) -> Iterator[Event | dg.Output[None]]:
