@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, TextIO
 
 from lume_dagster.client import LumeError
@@ -46,6 +47,19 @@ class BatchSource(Protocol):
 
     def __str__(self) -> str:
         """Names the place, without secrets."""
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of a batch.
+
+    Attributes:
+        mark: Changes when the file does.
+        modified: When it was last written, where the file system tells.
+    """
+
+    mark: str
+    modified: datetime | None
 
 
 @dataclass(frozen=True)
@@ -93,15 +107,21 @@ class BatchFiles:
             if info.get("type") == "file" and (match := named.fullmatch(path))
         }
 
-    def exists(self, key: str) -> bool:
-        """Whether there is a file of a batch.
+    def look(self, key: str) -> FoundFile | None:
+        """The file of a batch as it is now; None if there is none.
 
         Raises:
             LumeError: It cannot be looked, or no file can have this key.
         """
         with self._place_of(key) as (files, place):
             files.invalidate_cache()
-            return bool(files.isfile(place))
+            if not files.isfile(place):
+                return None
+            mark = _mark([files.info(place).get(name) for name in _FILE_MARKS])
+            try:
+                return FoundFile(mark, files.modified(place))
+            except NotImplementedError:  # this file system tells no times
+                return FoundFile(mark, None)
 
     @contextmanager
     def open(self, key: str) -> Iterator[TextIO]:

@@ -130,14 +130,14 @@ def correction_metadata(
     Args:
         reviewed: The run whose rejects were corrected.
         corrected: The run that holds the corrections; the same, if they change nothing.
-        records: How many records stand in the file.
+        records: How many records were handed in.
         path: The file; None if there is none.
         url: The page of the run that holds the corrections.
     """
     found: Metadata = _identity(corrected, url) | {
         "dagster/uri": path,
         "lume/corrects": reviewed.id if corrected.id != reviewed.id else None,
-        "lume/records_in_file": records,
+        "lume/records_handed_in": records,
         "lume/corrected_records": corrected.corrects.records if corrected.corrects else 0,
         "lume/rejected_before": reviewed.rows and reviewed.rows.rejected,
         "lume/rejected_rows": corrected.rows and corrected.rows.rejected,

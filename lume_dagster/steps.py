@@ -146,7 +146,8 @@ def _batch(context: dg.AssetExecutionContext) -> str:
             "dagster/partition, or materialize the mapped output of a batch again, which judges the same Lume run",
             allow_retries=False,
         )
-    partition, *others = context.partition_keys
+    keys: list[str] = list(context.partition_keys)
+    partition, *others = keys
     if others:
         raise dg.Failure(
             f"this Dagster run is of {len(others) + 1} batches, and its steps take one; launch a run for each batch, "

@@ -109,7 +109,7 @@ def test_a_corrected_file_is_handed_in_once_and_its_batch_follows(desk: Desk) ->
         "lume/run_id": corrected,
         "lume/corrects": reviewed,
         "lume/outcome": "all 2 records mapped",
-        "lume/records_in_file": 1,
+        "lume/records_handed_in": 1,
         "lume/corrected_records": 1,
         "lume/rejected_before": 1,
         "lume/rejected_rows": 0,
@@ -233,7 +233,35 @@ def test_a_file_of_no_batch_is_passed_over_until_the_batch_has_run(desk: Desk) -
     assert desk.follow() == []
     assert "2 are of no batch that was run (d, stranger)" in str(desk.said)
     desk.pipeline.materialize("d")
-    assert desk.follow() == [("d", True)]
+    assert [request.partition_key for request in desk.tick()] == ["d"]
+
+
+def test_a_file_that_is_older_than_the_run_of_its_batch_is_refused(desk: Desk) -> None:
+    file = desk.put("b")
+    desk.pipeline.materialize("b", write={"force_rerun": True})
+    (request,) = desk.tick()
+    result = desk.carry_out(request)
+    newest = desk.pipeline.runs("b")[0]
+    assert f"before Lume run {newest} (people:v1 on" in failure(result, STEP)
+    assert "correct the rejects of that run, and put them there" in failure(result, STEP)
+    assert len(desk.pipeline.runs("b")) == 2
+    file.touch()
+    assert desk.follow() == [("b", True)]
+
+
+def test_a_file_that_was_handed_in_is_not_again_by_a_backfill(desk: Desk) -> None:
+    file = desk.put("b")
+    assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+    desk.pipeline.materialize("b", write={"force_rerun": True})
+    again = dg.RunRequest(partition_key="b", asset_selection=[CORRECTIONS])
+    assert desk.carry_out(again).success
+    assert len(desk.pipeline.runs("b")) == 3
+    told = desk.pipeline.latest(CORRECTIONS, "b")
+    assert told is not None
+    assert told.metadata["lume/records_handed_in"].value == 0
+    file.touch()
+    assert desk.carry_out(again).success
+    assert len(desk.pipeline.runs("b")) == 4
 
 
 def test_a_correction_that_was_overtaken_by_a_rerun_is_passed_over(desk: Desk) -> None:
@@ -259,7 +287,7 @@ def test_a_backfill_takes_batches_without_a_file_too(desk: Desk) -> None:
     assert {CORRECTIONS, NAMES} <= materialized(result)
     told = desk.pipeline.latest(CORRECTIONS, "a")
     assert told is not None
-    assert told.metadata["lume/records_in_file"].value == 0
+    assert told.metadata["lume/records_handed_in"].value == 0
     assert "dagster/uri" not in told.metadata
     assert desk.follow() == []
 
@@ -289,4 +317,4 @@ def test_a_file_that_cannot_be_read_says_which(tmp_path: Path) -> None:
     files = BatchFiles(str(tmp_path / "{partition_key}.csv"))
     with pytest.raises(LumeError, match=f"cannot read {tmp_path}{os.sep}b.csv"), files.open("b"):
         pass
-    assert not files.exists("b")
+    assert files.look("b") is None
