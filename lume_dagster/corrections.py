@@ -213,7 +213,8 @@ class _Watch:
         yield dg.RunRequest(
             run_key=f"{self.name}:{run_id}",
             partition_key=partition,
-            asset_selection=list(self.batch_keys.values()),
+            # With the corrections once more, as they would else be taken for older than the rejects they come from.
+            asset_selection=[*self.batch_keys.values(), self.key],
             tags={ADOPT_RUN_TAG: run_id},
         )
 

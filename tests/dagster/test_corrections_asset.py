@@ -9,9 +9,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lume_dagster import BatchFiles, build_lume_alerts, build_lume_corrections
+from lume_dagster import BatchFiles, LumeChecks, LumeResource, build_lume_alerts, build_lume_corrections
 from lume_dagster.client import LumeError
 from lume_dagster.config import ADOPT_RUN_TAG
+from lume_dagster.testing import RunScript, ScriptedLume
 from tests.dagster.conftest import (
     HALF_BAD,
     MAPPED,
@@ -83,7 +84,7 @@ class Desk:
     def follow(self) -> list[tuple[str | None, bool]]:
         """Ticks, and carries out what the sensor asks for: the batches, and whether it was a correction."""
         return [
-            (request.partition_key, CORRECTIONS in materialized(self.carry_out(request)))
+            (request.partition_key, RUN not in materialized(self.carry_out(request)))
             for request in self.tick()
         ]
 
@@ -121,7 +122,10 @@ def test_a_corrected_file_is_handed_in_once_and_its_batch_follows(desk: Desk) ->
     assert (request.partition_key, request.tags[ADOPT_RUN_TAG]) == ("b", corrected)
     result = desk.carry_out(request)
     assert result.success
-    assert materialized(result) == {RUN, MAPPED, REJECTS}
+    assert materialized(result) == {RUN, MAPPED, REJECTS, CORRECTIONS}
+    again = pipeline.latest(CORRECTIONS, "b")
+    assert again is not None
+    assert again.metadata == told.metadata
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} >= {
         "status",
         "reject_rate",
@@ -208,6 +212,40 @@ def test_a_bad_file_is_an_alert(desk: Desk) -> None:
     (alert,) = told
     assert (alert.kind, alert.partition) == ("error", "b")
     assert "line 1: columns are missing" in alert.summary
+
+
+def test_a_correction_that_crashed_is_handed_in_again_by_a_retry(desk: Desk) -> None:
+    reject = {
+        "row_number": 2,
+        "source_record": {"ID": "x", "Full Name": "Bob", "Mail": None},
+        "errors": [{"field": "id", "type": "type", "message": "no"}],
+    }
+    bad = RunScript(
+        ["PARTIAL_FAILED"],
+        {"source": {"columns": ["ID", "Full Name", "Mail"]}},
+        mapped=[{"id": 1}],
+        rejects=[reject],
+    )
+    desk.options = {"retry_policy": dg.RetryPolicy(max_retries=1)}
+    with ScriptedLume(RunScript(["SUCCEEDED"], mapped=[{"id": 1}, {"id": 2}])) as lume:
+        lume.add_flow("people:v1")
+        lume.next_run(bad)
+        lume.next_run(RunScript(["CRASHED"], {"error_message": "out of memory"}))
+        desk.pipeline.lume = LumeResource(base_url=lume.url, outage_budget_seconds=0)
+        desk.pipeline.options = {"checks": LumeChecks(output_schema="off", reject_rate_error=0.4)}
+        desk.pipeline.materialize("d")
+        desk.put("d")
+        (request,) = desk.tick()
+        result = desk.carry_out(request)
+        assert desk.follow() == [("d", False)]
+        asked = [taken.body["run_metadata"]["dagster_run_id"] for taken in lume.asked("POST", "/corrections")]
+        runs = lume.run_ids
+    assert result.success
+    assert result.retry_attempts_for_node(STEP) == 1
+    assert asked == [result.run_id] * 2
+    published = desk.pipeline.latest(MAPPED, "d")
+    assert published is not None
+    assert (published.metadata["lume/run_id"].value, len(runs)) == (runs[-1], 3)
 
 
 def test_a_file_that_is_still_being_written_is_waited_for(

@@ -254,6 +254,14 @@ class Webserver:
             for entry in found["locationEntries"]
         }
 
+    def is_healthy(self, daemon: str) -> bool:
+        """Whether a part of the daemon, such as BACKFILL, gives signs of life."""
+        instance = self.ask(
+            "query ($type: String) { instance { daemonHealth { daemonStatus(daemonType: $type) { healthy } } } }",
+            type=daemon,
+        )
+        return bool(instance["daemonHealth"]["daemonStatus"]["healthy"])
+
     def launch(
         self,
         location: str,

@@ -100,34 +100,6 @@ def test_the_graph_shows_source_run_mapped_rejects_and_both_downstreams(page: Pa
     picture(page, "asset-graph")
 
 
-def test_the_backfill_dialog_takes_force_rerun_as_config(page: Page, site: Site) -> None:
-    first, last = FORCED_TOGETHER
-    with site.project.instance() as instance:
-        earlier = {backfill.backfill_id for backfill in instance.get_backfills()}
-    page.goto(GROUP)
-    page.get_by_role("button", name="Materialize all").click()
-    dialog = page.get_by_role("dialog").last
-    dialog.get_by_placeholder("ex:").fill(f"[{first}...{last}]")
-    dialog.get_by_placeholder("ex:").press("Enter")
-    expect(dialog.get_by_text("2 partitions")).to_be_visible()
-    dialog.get_by_text("Config", exact=True).click()
-    dialog.get_by_role("button", name="Add config").click()
-    editor = page.get_by_role("dialog").filter(has_text="Config Editor")
-    editor.locator(".CodeMirror").first.click()
-    page.keyboard.insert_text(FORCE_RERUN)
-    expect(editor.get_by_text("No errors")).to_be_visible()
-    picture(page, "backfill-config")
-    editor.get_by_role("button", name="Save config").click()
-    picture(page, "backfill-dialog")
-    page.get_by_role("button", name="Launch backfill").click()
-    with site.project.instance() as instance:
-        newest = wait_for(
-            lambda: next((one for one in instance.get_backfills() if one.backfill_id not in earlier), None),
-            "the backfill",
-        )
-    assert newest.run_config == FORCED_CONFIG
-
-
 def test_a_batch_is_forced_from_the_launchpad(page: Page, site: Site) -> None:
     before = site.project.latest("flights/mapped", FORCED)
     assert before is not None
@@ -160,7 +132,10 @@ def test_a_batch_is_forced_from_the_launchpad(page: Page, site: Site) -> None:
     materialize.click()
     page.wait_for_url(re.compile("/runs/[0-9a-f-]{36}$"))
     assert site.webserver.run_ended(page.url.rpartition("/")[2]) == "SUCCESS"
+    page.reload()  # it was shown as it went
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+    expect(page.get_by_text("RUN_SUCCESS")).to_be_visible()
+    page.wait_for_timeout(1_000)  # the chart of the steps is drawn a moment after their events are there
     picture(page, "forced-run")
 
     after = site.project.latest("flights/mapped", FORCED)
@@ -204,24 +179,6 @@ def test_the_run_of_the_stopped_batch_says_what_to_do(page: Page, site: Site) ->
     picture(page, "stopped-run")
 
 
-def test_the_backfill_of_the_dialog_has_forced_its_batches(page: Page, site: Site) -> None:
-    with site.project.instance() as instance:
-        launched = next(one for one in instance.get_backfills() if one.run_config == FORCED_CONFIG)
-    status, counts = site.webserver.backfill_ended(launched.backfill_id)
-    assert status == "COMPLETED_SUCCESS"
-    assert set(counts) == {*ASSETS, "flights/corrections"}
-    assert {tuple(count.values()) for count in counts.values()} == {(2, 2, 0)}
-    for day in FORCED_TOGETHER:
-        newest, *_ = site.project.lume_runs(f"data/incoming/flights/{day}.csv")
-        published = site.project.latest("flights/mapped", day)
-        assert published is not None
-        assert (newest.id, newest.forced) == (published["lume/run_id"], True)
-        assert site.project.check_result("flights/mapped", "reject_rate", day) is True
-    page.goto(f"/runs/b/{launched.backfill_id}")
-    expect(page.get_by_text("100% completed")).to_have_count(len(counts))
-    picture(page, "backfill")
-
-
 def test_the_rejects_of_a_batch_show_their_reasons_and_a_sample(page: Page) -> None:
     page.goto(f"/assets/flights/rejects?view=partitions&partition={DAMAGED}")
     expect(metadata(page, "lume/outcome")).to_have_text("893 of 1173 records mapped, 280 rejected")
@@ -249,6 +206,35 @@ def test_the_figures_of_batches_are_plotted(page: Page) -> None:
     picture(page, "check")
 
 
+def test_the_backfill_dialog_takes_force_rerun_as_config(page: Page, site: Site) -> None:
+    first, last = FORCED_TOGETHER
+    with site.project.instance() as instance:
+        earlier = {backfill.backfill_id for backfill in instance.get_backfills()}
+    wait_for(lambda: site.webserver.is_healthy("BACKFILL"), "the daemon's first sign of life")
+    page.goto(GROUP)
+    page.get_by_role("button", name="Materialize all").click()
+    dialog = page.get_by_role("dialog").last
+    dialog.get_by_placeholder("ex:").fill(f"[{first}...{last}]")
+    dialog.get_by_placeholder("ex:").press("Enter")
+    expect(dialog.get_by_text("2 partitions")).to_be_visible()
+    dialog.get_by_text("Config", exact=True).click()
+    dialog.get_by_role("button", name="Add config").click()
+    editor = page.get_by_role("dialog").filter(has_text="Config Editor")
+    editor.locator(".CodeMirror").first.click()
+    page.keyboard.insert_text(FORCE_RERUN)
+    expect(editor.get_by_text("No errors")).to_be_visible()
+    picture(page, "backfill-config")
+    editor.get_by_role("button", name="Save config").click()
+    picture(page, "backfill-dialog")
+    page.get_by_role("button", name="Launch backfill").click()
+    with site.project.instance() as instance:
+        newest = wait_for(
+            lambda: next((one for one in instance.get_backfills() if one.backfill_id not in earlier), None),
+            "the backfill",
+        )
+    assert newest.run_config == FORCED_CONFIG
+
+
 def test_a_damaged_arrival_is_seen_by_the_sensor_and_told_of(page: Page, site: Site) -> None:
     arrivals = site.project.folder / "data" / "arrivals"
     arrivals.mkdir(exist_ok=True)
@@ -269,6 +255,24 @@ def test_a_damaged_arrival_is_seen_by_the_sensor_and_told_of(page: Page, site: S
     picture(page, "alert")
 
 
+def test_the_backfill_of_the_dialog_has_forced_its_batches(page: Page, site: Site) -> None:
+    with site.project.instance() as instance:
+        launched = next(one for one in instance.get_backfills() if one.run_config == FORCED_CONFIG)
+    status, counts = site.webserver.backfill_ended(launched.backfill_id)
+    assert status == "COMPLETED_SUCCESS"
+    assert set(counts) == {*ASSETS, "flights/corrections"}
+    assert {tuple(count.values()) for count in counts.values()} == {(2, 2, 0)}
+    for day in FORCED_TOGETHER:
+        newest, *_ = site.project.lume_runs(f"data/incoming/flights/{day}.csv")
+        published = site.project.latest("flights/mapped", day)
+        assert published is not None
+        assert (newest.id, newest.forced) == (published["lume/run_id"], True)
+        assert site.project.check_result("flights/mapped", "reject_rate", day) is True
+    page.goto(f"/runs/b/{launched.backfill_id}")
+    expect(page.get_by_text("100% completed")).to_have_count(len(counts))
+    picture(page, "backfill")
+
+
 def test_corrected_rejects_are_handed_in_and_publish_the_batch(page: Page, site: Site) -> None:
     assert site.project.latest("arrivals/mapped", TORN) is None
     corrected = site.project.folder / "data" / "corrected"
@@ -282,6 +286,7 @@ def test_corrected_rejects_are_handed_in_and_publish_the_batch(page: Page, site:
     expect(metadata(page, "lume/outcome")).to_have_text("all 2 records mapped")
     expect(metadata(page, "lume/run_id")).to_have_text(str(published["lume/run_id"]))
     expect(metadata(page, "lume/rejected_before")).to_have_text("1")
+    expect(page.get_by_text("Unsynced")).to_have_count(0)
     picture(page, "corrections")
     page.goto(f"{SENSORS}/arrivals_v1_corrections")
     expect(page.get_by_text("Has each corrected file in data/corrected/")).to_be_visible()
