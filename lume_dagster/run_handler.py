@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63
-_CANCEL_SECONDS = 30.0
+CANCEL_SECONDS = 30.0
 _FORCE = "dagster_force_rerun"
 
 
@@ -378,12 +378,12 @@ class LumeRunHandler:
         if self._lume.on_interrupt == "leave" or not is_being_terminated(self._context):
             self._context.log.info("interrupted: the Lume run goes on, and a retry will find it again")
             return
-        settings = ClientSettings(request_timeout=_CANCEL_SECONDS, outage_budget_seconds=_CANCEL_SECONDS)
+        settings = ClientSettings(request_timeout=CANCEL_SECONDS, outage_budget_seconds=CANCEL_SECONDS)
         try:
             with self._lume.connection.model_copy(update={"settings": settings}).open() as client:
                 # A create that was interrupted may have been heard or not: made again it gives the run in either
                 # case, and none can begin after it.
-                run = client.cancel(current(client), timeout=_CANCEL_SECONDS)
+                run = client.cancel(current(client), timeout=CANCEL_SECONDS)
             self._context.log.info(f"terminated: {run.label} is {run.status}")
         except LumeError as error:
             self._context.log.warning(f"terminated, but the Lume run is not cancelled and may go on: {error}")

@@ -67,6 +67,14 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
     context.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def torn(site: Site) -> None:
+    """A damaged arrival, which the sensors come upon while other pages are looked at."""
+    arrivals = site.project.folder / "data" / "arrivals"
+    arrivals.mkdir(exist_ok=True)
+    (arrivals / f"{TORN}.csv").write_text(PEOPLE_DAMAGED)
+
+
 @pytest.fixture(autouse=True)
 def patience() -> None:
     expect.set_options(timeout=30_000)
@@ -236,9 +244,6 @@ def test_the_backfill_dialog_takes_force_rerun_as_config(page: Page, site: Site)
 
 
 def test_a_damaged_arrival_is_seen_by_the_sensor_and_told_of(page: Page, site: Site) -> None:
-    arrivals = site.project.folder / "data" / "arrivals"
-    arrivals.mkdir(exist_ok=True)
-    (arrivals / f"{TORN}.csv").write_text(PEOPLE_DAMAGED)
     told = wait_for(
         lambda: site.webserver.tick_that_says("people", "arrivals_v1_alerts", f"arrivals:v1 {TORN}"),
         "an alert",
