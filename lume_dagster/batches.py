@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Protocol, TextIO
 
 from lume_dagster.client import LumeError
@@ -119,9 +119,10 @@ class BatchFiles:
                 return None
             mark = _mark([files.info(place).get(name) for name in _FILE_MARKS])
             try:
-                return FoundFile(mark, files.modified(place))
+                modified = files.modified(place)
             except NotImplementedError:  # this file system tells no times
                 return FoundFile(mark, None)
+        return FoundFile(mark, modified if modified.tzinfo else modified.replace(tzinfo=timezone.utc))
 
     @contextmanager
     def open(self, key: str) -> Iterator[TextIO]:

@@ -9,6 +9,7 @@ from lume_dagster.attempts import untold
 from lume_dagster.batch_events import Event, failure_of
 from lume_dagster.batches import BatchFiles, FoundFile
 from lume_dagster.client import LumeError, LumeRun
+from lume_dagster.client.current_run import current_run
 from lume_dagster.history import run_id_of
 from lume_dagster.metadata import RUN_ID, correction_metadata, latest_materialization, run_metadata
 from lume_dagster.resource import LumeResource
@@ -101,17 +102,23 @@ class _Corrections:
         if taken is None or tags.get(_FILE_MARK) != file.mark:
             return self._hand_in(file)
         self._context.log.info(f"{self._path} was handed in before, and is not again")
-        if tags.get(RUN_ID) == self._reviewed.id:  # what was told of it still holds
+        run_id = tags[RUN_ID]
+        if run_id == self._reviewed.id or self._stands(run_id):  # what was told of it still holds
             return dg.MaterializeResult(
                 asset_key=self._key,
                 metadata=taken.metadata,
-                data_version=dg.DataVersion(self._reviewed.id),
-                tags={RUN_ID: self._reviewed.id, _FILE_MARK: file.mark},
+                data_version=dg.DataVersion(run_id),
+                tags={RUN_ID: run_id, _FILE_MARK: file.mark},
             )
         self._context.log.warning(
             f"its corrections are not in {self._reviewed.label}; put the file there anew to have them back"
         )
         return self._told(self._reviewed, 0, file)
+
+    def _stands(self, run_id: str) -> bool:
+        """Whether a run is the batch's, though the batch's assets do not stand for it yet."""
+        run = current_run(self._lume.client, self._reviewed.flow_version, self._reviewed.source_path)
+        return run is not None and run.id == run_id
 
     def _hand_in(self, file: FoundFile) -> Event:
         self._refuse_older(file)

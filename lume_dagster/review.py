@@ -124,7 +124,10 @@ def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> dict[int
 
 def _delimiter(header: str) -> str:
     def cells(delimiter: str) -> int:
-        return len(next(csv.reader([header], delimiter=delimiter), []))
+        try:
+            return len(next(csv.reader([header], delimiter=delimiter), []))
+        except csv.Error:
+            return 0
 
     return max(_DELIMITERS, key=cells)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _DESCRIPTIONS: dict[AssetKind, str] = {
     "again. The Lume run of a correction stands for its batch from then on.",
 }
 _FORMATS: dict[AssetKind, str] = {"mapped": "parquet", "rejects": "parquet", "corrections": "csv"}
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def flow_asset_spec(
 
 def sensor_name(flow_version: str, subject: str) -> str:
     """The name of the sensor that looks after something of a flow version: `flights_v1_alerts`."""
-    return f"{flow_version.replace('-', '_').replace(':', '_')}_{subject}"
+    return f"{_NO_NAME.sub('_', flow_version)}_{subject}"
 
 
 def merge_lume_assets(*definitions: dg.Definitions) -> dg.Definitions:

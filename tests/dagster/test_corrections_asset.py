@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import fsspec
 import pytest
 
 from lume_dagster import BatchFiles, LumeChecks, LumeResource, build_lume_alerts, build_lume_corrections
@@ -300,6 +301,43 @@ def test_a_file_that_was_handed_in_is_not_again_by_a_backfill(desk: Desk) -> Non
     file.touch()
     assert desk.carry_out(again).success
     assert len(desk.pipeline.runs("b")) == 4
+
+
+def test_the_asset_launched_again_before_its_batch_has_followed_tells_the_same(desk: Desk) -> None:
+    desk.put("b")
+    assert desk.follow() == [("b", True)]
+    told = desk.pipeline.latest(CORRECTIONS, "b")
+    assert desk.carry_out(dg.RunRequest(partition_key="b", asset_selection=[CORRECTIONS])).success
+    again = desk.pipeline.latest(CORRECTIONS, "b")
+    assert told is not None
+    assert again is not None
+    assert again.metadata == told.metadata
+    assert len(desk.pipeline.runs("b")) == 2
+    requests = desk.tick()
+    assert {request.run_key for request in requests} == {
+        f"people_v1_corrections:{desk.pipeline.runs('b')[0]}"
+    }
+
+
+def test_batches_of_one_step_follow_too(desk: Desk) -> None:
+    desk.pipeline.options["backfill"] = "single_run"
+    desk.put("b")
+    assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+    published = desk.pipeline.latest(MAPPED, "b")
+    assert published is not None
+    assert published.metadata["lume/run_id"].value == desk.pipeline.runs("b")[0]
+    assert len(desk.pipeline.runs("b")) == 2
+
+
+def test_files_may_lie_in_another_file_system(desk: Desk) -> None:
+    memory = fsspec.filesystem("memory")
+    desk.files = BatchFiles("memory://corrected/{partition_key}.csv", settle_seconds=0)
+    try:
+        memory.pipe("/corrected/b.csv", CORRECTED.encode("utf-8-sig"))
+        assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+    finally:
+        memory.rm("/corrected", recursive=True)
+    assert desk.pipeline.latest(MAPPED, "b") is not None
 
 
 def test_a_correction_that_was_overtaken_by_a_rerun_is_passed_over(desk: Desk) -> None:

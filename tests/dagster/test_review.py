@@ -135,6 +135,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(tmp_path: Path) -> None:
         ("row_number,a,b\n1,x\n", "line 2: it has 2 cells"),
         ('row_number,a,b\n1,x,"y\n', "line 2: unexpected end of data"),
         ("row_number,a,b\n1,x,\xff\n", "save the file as CSV UTF-8"),
+        (f"row_number,{'a' * 200_000},b\n1,x,y\n", "line 1: field larger than field limit"),
     ],
 )
 def test_a_file_that_is_not_of_the_form_is_refused(tmp_path: Path, text: str, said: str) -> None:
