@@ -1,7 +1,7 @@
 """A real pipeline on real data: every flight that left New York in 2013, one batch a day.
 
 incoming flights -> Lume run -> mapped -> carrier punctuality
-                            `-> rejects -> review
+                            `-> rejects -> review, and corrections of what was reviewed
 """
 
 import base64
@@ -12,7 +12,15 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from lume_dagster import LumeChecks, LumeIOManager, LumeResource, build_lume_assets, write_review_csv
+from lume_dagster import (
+    BatchFiles,
+    LumeChecks,
+    LumeIOManager,
+    LumeResource,
+    build_lume_assets,
+    build_lume_corrections,
+    write_review_csv,
+)
 
 DATA = Path("data")
 PUNCTUAL_WITHIN_MINUTES = 15
@@ -31,9 +39,6 @@ incoming_flights = dg.AssetSpec(
 @dg.asset(
     ins={"mapped": dg.AssetIn(["flights", "mapped"])},
     partitions_def=days,
-    backfill_policy=dg.BackfillPolicy.multi_run(
-        1
-    ),  # as the assets of the flow, so that one backfill takes all
     group_name="flights",
     kinds={"pandas"},
     description=f"Flights and punctuality of each carrier: on time is within {PUNCTUAL_WITHIN_MINUTES} minutes.",
@@ -70,7 +75,6 @@ def carrier_punctuality(context: dg.AssetExecutionContext, mapped: pd.DataFrame)
 @dg.asset(
     ins={"rejects": dg.AssetIn(["flights", "rejects"])},
     partitions_def=days,
-    backfill_policy=dg.BackfillPolicy.multi_run(1),
     group_name="flights",
     kinds={"csv"},
     description="The flights that could not be mapped, as a CSV file a batch, with the reasons for each.",
@@ -114,6 +118,11 @@ defs = dg.Definitions.merge(
         checks=LumeChecks(
             reject_rate_warn=0.05, reject_rate_error=0.20, forbidden_error_types=("unparsable",)
         ),
+    ),
+    build_lume_corrections(
+        flow_version="flights:v1",
+        partitions_def=days,
+        files=BatchFiles("data/corrected/flights/{partition_key}.csv"),
     ),
     dg.Definitions(
         assets=[incoming_flights, carrier_punctuality, rejects_review],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lume_dagster.checks import FieldLimits, LumeChecks, VolumeCheck
     from lume_dagster.component import LumeFlowComponent
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
+    from lume_dagster.corrections import build_lume_corrections
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
     from lume_dagster.review import write_review_csv
@@ -42,6 +43,7 @@ _MODULES = {
     "build_lume_alerts": "alerts",
     "build_lume_assets": "assets",
     "build_lume_batch_sensor": "batch_sensor",
+    "build_lume_corrections": "corrections",
     "build_lume_run_sensor": "run_sensor",
     "lume_automation_condition": "automation",
     "lume_check": "verdict",
@@ -68,6 +70,7 @@ __all__ = [
     "build_lume_alerts",
     "build_lume_assets",
     "build_lume_batch_sensor",
+    "build_lume_corrections",
     "build_lume_run_sensor",
     "lume_automation_condition",
     "lume_check",

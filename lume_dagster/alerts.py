@@ -18,7 +18,13 @@ from lume_dagster.metadata import (
     STARTED,
     latest_materialization,
 )
-from lume_dagster.translator import DagsterLumeTranslator, flow_asset_keys, sensor_name
+from lume_dagster.translator import (
+    AssetKind,
+    DagsterLumeTranslator,
+    flow_asset_keys,
+    flow_asset_spec,
+    sensor_name,
+)
 
 if TYPE_CHECKING:
     from dagster._core.events import DagsterEvent
@@ -146,6 +152,7 @@ def build_lume_alerts(
     if rejects_above is not None and not 0 <= rejects_above <= 1:
         raise ValueError(f"rejects_above is {rejects_above}; give a share from 0 to 1")
     keys = flow_asset_keys(flow_version, translator)
+    keys["corrections"] = flow_asset_spec("corrections", flow_version, translator).key
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if context.cursor is None:
@@ -156,7 +163,7 @@ def build_lume_alerts(
         cursor = int(context.cursor)
         told: list[str] = []
         for storage_id, run_id in _ends_after(context.instance, cursor):
-            reader = _RunReader(context.instance, run_id, flow_version, keys["run"], keys["mapped"])
+            reader = _RunReader(context.instance, run_id, flow_version, keys)
             try:
                 for alert in reader.alerts(rejects_above, webserver_url):
                     notify(context, alert)
@@ -217,15 +224,15 @@ class _RunReader:
         instance: dg.DagsterInstance,
         run_id: str,
         flow_version: str,
-        run_key: dg.AssetKey,
-        mapped_key: dg.AssetKey,
+        keys: Mapping[AssetKind, dg.AssetKey],
     ) -> None:
         self._instance = instance
         self._run = instance.get_run_by_id(run_id)
         self._run_id = run_id
         self._flow_version = flow_version
-        self._run_key = run_key
-        self._mapped_key = mapped_key
+        self._run_key = keys["run"]
+        self._mapped_key = keys["mapped"]
+        self._keys = frozenset(keys.values())
 
     def alerts(self, rejects_above: float | None, webserver_url: str | None) -> Iterator[LumeAlert]:
         """One alert for each batch with which something is wrong."""
@@ -243,7 +250,7 @@ class _RunReader:
                     # The last word counts: a retry of the step may have mended it.
                     checks.setdefault(found.partition, {})[found.asset_key, found.check_name] = found
             elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
-                planned = planned or event.asset_key in (self._run_key, self._mapped_key)
+                planned = planned or event.asset_key in self._keys
             elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
                 failures.append(_failure_message(event))
                 failed = _failure_metadata(event)

@@ -14,7 +14,7 @@ from lume_dagster.client import FlowVersionInfo
 from lume_dagster.partitions import PARTITION_PLACE
 from lume_dagster.steps import FlowSteps, audit_step, write_step
 from lume_dagster.translator import (
-    ASSET_KINDS,
+    FLOW_ASSET_KINDS,
     AssetKind,
     DagsterLumeTranslator,
     LumeAssetProps,
@@ -87,7 +87,7 @@ def build_lume_assets(
     props = _props(flow_version, flow)
     translator = translator or DagsterLumeTranslator()
     path_of = _source_path_function(source_path, flow_version)
-    given = {kind: translator.get_asset_spec(props(kind)) for kind in ASSET_KINDS}
+    given = {kind: translator.get_asset_spec(props(kind)) for kind in FLOW_ASSET_KINDS}
     refuse_same_keys(given.values())
     run_key = given["run"].key
 

@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import datetime, timezone
+from typing import Any, Protocol, TextIO
 
 from lume_dagster.client import LumeError
 from lume_dagster.partitions import PARTITION_PLACE
@@ -26,6 +28,7 @@ _FILE_MARKS = (
     "md5",
     "created",
 )
+_KEY = re.compile("[^/.][^/]*", re.DOTALL)
 
 
 class BatchSource(Protocol):
@@ -44,6 +47,19 @@ class BatchSource(Protocol):
 
     def __str__(self) -> str:
         """Names the place, without secrets."""
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of a batch.
+
+    Attributes:
+        mark: Changes when the file does.
+        modified: When it was last written, where the file system tells.
+    """
+
+    mark: str
+    modified: datetime | None
 
 
 @dataclass(frozen=True)
@@ -84,12 +100,69 @@ class BatchFiles:
             return {}
         except (OSError, ImportError, ValueError) as error:
             raise LumeError(f"cannot look for batches in {self}: {error}") from error
-        named = re.compile(f"{re.escape(before)}([^/.][^/]*){re.escape(after)}", re.DOTALL)
+        named = re.compile(f"{re.escape(before)}({_KEY.pattern}){re.escape(after)}", re.DOTALL)
         return {
             match[1]: _mark([info.get(name) for name in _FILE_MARKS])
             for path, info in found.items()
             if info.get("type") == "file" and (match := named.fullmatch(path))
         }
+
+    def look(self, key: str) -> FoundFile | None:
+        """The file of a batch as it is now; None if there is none.
+
+        Raises:
+            LumeError: It cannot be looked, or no file can have this key.
+        """
+        with self._place_of(key) as (files, place):
+            files.invalidate_cache()
+            if not files.isfile(place):
+                return None
+            mark = _mark([files.info(place).get(name) for name in _FILE_MARKS])
+            try:
+                modified = files.modified(place)
+            except NotImplementedError:  # this file system tells no times
+                return FoundFile(mark, None)
+        return FoundFile(mark, modified if modified.tzinfo else modified.replace(tzinfo=timezone.utc))
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[TextIO]:
+        """The file of a batch as UTF-8 text, with its line ends as they are.
+
+        Raises:
+            LumeError: It cannot be read, or no file can have this key.
+        """
+        with (
+            self._place_of(key) as (files, place),
+            files.open(place, "r", encoding="utf-8-sig", newline="") as text,
+        ):
+            yield text
+
+    def path_of(self, key: str) -> str:
+        """Where the file of a batch lies.
+
+        Raises:
+            LumeError: No file can have this key.
+        """
+        if not _KEY.fullmatch(key):
+            raise LumeError(
+                f"no file of {self} is that of the batch {key!r}: its key has to be one part of a path"
+            )
+        return self.path.replace(PARTITION_PLACE, key)
+
+    @contextmanager
+    def _place_of(self, key: str) -> Iterator[tuple[Any, str]]:
+        """The file system of a batch's file, and where it lies there; what fails with it is told as a `LumeError`."""
+        from fsspec.core import url_to_fs  # noqa: PLC0415 - of no use to who has no such files
+
+        path = self.path_of(key)
+        try:
+            place = url_to_fs(path, **self.storage_options)
+        except (ImportError, ValueError) as error:
+            raise LumeError(f"cannot read {path}: {error}") from error
+        try:
+            yield place
+        except OSError as error:
+            raise LumeError(f"cannot read {path}: {error}") from error
 
     def __str__(self) -> str:
         return self.path

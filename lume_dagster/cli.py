@@ -30,6 +30,7 @@ from lume_dagster.client import (
     RunStatus,
     diff_flow_versions,
 )
+from lume_dagster.client.current_run import current_run
 from lume_dagster.connect import LumeConnection
 from lume_dagster.results_file import write_results_file
 
@@ -272,18 +273,14 @@ def resubmit_rejects(
 
     Exits with 1 if the run ends FAILED or CRASHED.
     """
-    from lume_dagster.review import read_review_csv  # noqa: PLC0415 - pyarrow is heavy
+    from lume_dagster.review import read_corrections  # noqa: PLC0415 - pyarrow is heavy
 
     with session.client() as client:
-        found = client.iter_runs(flow_version, source_path)
-        current = next((run for run in found if not (run.failed and run.corrects)), None)
+        current = current_run(client, flow_version, source_path)
         if current is None:
             raise ValueError(f"there is no run of {flow_version} on {source_path}; run the batch first")
-        if current.source is None:
-            raise ValueError(f"{current.label} is {current.status} and has no rejects to correct")
-        records = read_review_csv(file, current.source.columns)
-        if not records:
-            raise ValueError(f"{file}: there is no record in it")
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            records = read_corrections(text, str(file), current)
         run = _wait(client, client.correct(current, records))
     if run.id == current.id:
         click.echo(f"{file} changes nothing: {run.id} holds the batch as it says", err=True)

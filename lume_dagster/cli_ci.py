@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lume_dagster.client import LumeError
+from lume_dagster.whole_file import whole_file
 
 if TYPE_CHECKING:
     from lume_dagster.cli import Session
@@ -130,7 +131,8 @@ def diff_command(
         click.echo(text)
     else:
         try:
-            output.write_text(f"{text}\n", encoding="utf-8")
+            with whole_file(output) as partial:
+                partial.write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
     if exit_code and not found.is_empty:

@@ -13,12 +13,19 @@ from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDef
 from pydantic import ConfigDict, Field, TypeAdapter, field_validator
 
 from lume_dagster.assets import build_lume_assets
+from lume_dagster.batches import BatchFiles
 from lume_dagster.client import FlowVersionInfo
 from lume_dagster.component_options import LumeFlow, LumeSettings
+from lume_dagster.corrections import build_lume_corrections
 from lume_dagster.io_manager import LumeIOManager
 from lume_dagster.resource import LumeResource
 from lume_dagster.scaffolder import LumeFlowScaffolder
-from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps, merge_lume_assets
+from lume_dagster.translator import (
+    DagsterLumeTranslator,
+    LumeAssetProps,
+    merge_lume_assets,
+    sensor_name,
+)
 from lume_dagster.yaml_model import YamlModel
 
 RESOURCE_KEY = "lume"
@@ -85,7 +92,7 @@ class LumeFlowComponent(dg.StateBackedComponent, YamlModel):
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         """What `dg list components` shows."""
-        return dg.ComponentTypeSpec(produces=["asset", "asset_check", "resource"])
+        return dg.ComponentTypeSpec(produces=["asset", "asset_check", "resource", "sensor"])
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
@@ -142,7 +149,8 @@ class LumeFlowComponent(dg.StateBackedComponent, YamlModel):
                     pool=flow.pool,
                 )
                 for flow in self.flows
-            )
+            ),
+            *(self._corrections(flow, flow.corrections, key) for flow in self.flows if flow.corrections),
         )
         if self.resource_key is not None:
             return assets
@@ -150,8 +158,20 @@ class LumeFlowComponent(dg.StateBackedComponent, YamlModel):
         shared = _shared.setdefault(self.lume.model_dump_json(), resources)
         return dg.Definitions.merge(assets, dg.Definitions(resources=shared))
 
+    def _corrections(self, flow: LumeFlow, path: str, resource_key: str) -> dg.Definitions:
+        return build_lume_corrections(
+            flow_version=flow.flow_version,
+            partitions_def=flow.partitions,
+            files=BatchFiles(path),
+            name=sensor_name("_".join((*flow.key_prefix, flow.flow_version)), "corrections"),
+            translator=_ComponentTranslator(self, flow),
+            resource_key=resource_key,
+            retry_policy=flow.retry_policy,
+            pool=flow.pool,
+        )
+
     def get_asset_spec(self, flow: LumeFlow, props: LumeAssetProps) -> dg.AssetSpec:
-        """The spec of one of the three assets of a flow version. A subclass may change it.
+        """The spec of one of the assets of a flow version. A subclass may change it.
 
         Args:
             flow: What the YAML says of the flow version.
@@ -164,7 +184,7 @@ class LumeFlowComponent(dg.StateBackedComponent, YamlModel):
             tags=flow.tags,
             kinds=flow.kinds,
         ).get_asset_spec(props)
-        if props.kind != "run":
+        if props.is_output:
             spec = spec.with_io_manager_key(_io_manager_key(self.resource_key or RESOURCE_KEY))
         if props.kind == "mapped" and flow.freshness is not None:
             spec = spec.replace_attributes(freshness_policy=flow.freshness)

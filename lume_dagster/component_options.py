@@ -211,7 +211,14 @@ class LumeFlow(YamlModel):
     source_asset: Annotated[dg.AssetKey | None, dg.Resolver(_asset_key, model_field_type=str)] = Field(
         default=None, description="Key of the asset that stands for the source."
     )
-    key_prefix: tuple[str, ...] = Field(default=(), description="Comes before the keys of the three assets.")
+    corrections: str | None = Field(
+        default=None,
+        pattern=r"\{partition_key\}",
+        description="Where corrected rejects lie, one file a batch: a path with {partition_key} in it. It makes the "
+        "asset corrections, and the sensor that looks there.",
+        json_schema_extra={"pattern": r"\{partition_key\}|\{\{.*\}\}"},
+    )
+    key_prefix: tuple[str, ...] = Field(default=(), description="Comes before the keys of the assets.")
     group: str | None = Field(default=None, description="Their group; the name of the flow if not given.")
     owners: tuple[str, ...] = Field(default=(), description="Their owners: team:NAME or e-mail addresses.")
     tags: dict[str, str] = Field(default_factory=dict, description="Their tags.")
@@ -221,8 +228,8 @@ class LumeFlow(YamlModel):
         | None
     ) = Field(
         default=None,
-        description="Attributes of the assets, written with spec, props, kind (run, mapped, rejects), flow and "
-        "version.",
+        description="Attributes of the assets, written with spec, props, kind (run, mapped, rejects, corrections), "
+        "flow and version.",
     )
     automation_condition: Annotated[
         dg.AutomationCondition[dg.AssetKey] | None, dg.Resolver.default(model_field_type=str)

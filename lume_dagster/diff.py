@@ -76,8 +76,8 @@ class BatchDiff:
 
 
 @dataclass(frozen=True)
-class FlowDiff:
-    """What another flow version changes.
+class OutcomeDiff:
+    """What another flow version changes of what becomes of batches.
 
     Attributes:
         before: The one flow version.
@@ -103,7 +103,7 @@ class FlowDiff:
 
 def diff_batches(
     client: LumeClient, before: str, after: str, source_paths: Iterable[str], *, samples: int = 5
-) -> FlowDiff:
+) -> OutcomeDiff:
     """Runs two flow versions on the same batches, and compares what they make of each record.
 
     The one flow version's earlier run of a batch is taken where there is one; the other one runs on the input that
@@ -127,7 +127,7 @@ def diff_batches(
         first = _ended(client, before, source_path)
         second = _ended(client, after, f"run:{first.id}")
         batches.append(_compared(client, first, second, _sensitive(flows), samples))
-    return FlowDiff(
+    return OutcomeDiff(
         before,
         after,
         tuple(name for name in names[1] if name not in names[0]),
@@ -274,7 +274,7 @@ def _outcome(run: LumeRun) -> Outcome:
     return Outcome(run.id, run.status, mapped, rejected)
 
 
-def as_text(diff: FlowDiff) -> str:
+def as_text(diff: OutcomeDiff) -> str:
     """The diff as plain text, for a terminal."""
     lines = [*_headline(diff)]
     for batch in diff.batches:
@@ -285,12 +285,12 @@ def as_text(diff: FlowDiff) -> str:
     return "\n".join(lines)
 
 
-def as_json(diff: FlowDiff) -> str:
+def as_json(diff: OutcomeDiff) -> str:
     """The diff as JSON, for machines."""
     return json.dumps(asdict(diff), indent=2)
 
 
-def as_markdown(diff: FlowDiff) -> str:
+def as_markdown(diff: OutcomeDiff) -> str:
     """The diff as Markdown, for a comment on a pull request. What comes from data shows as it is."""
     lines = [f"### {_code(diff.before)} → {_code(diff.after)}", "", *_headline(diff)[1:]]
     lines += [
@@ -323,7 +323,7 @@ def as_markdown(diff: FlowDiff) -> str:
     return "\n".join(lines)
 
 
-def _headline(diff: FlowDiff) -> list[str]:
+def _headline(diff: OutcomeDiff) -> list[str]:
     lines = [f"{diff.before} -> {diff.after}"]
     if diff.added_fields:
         lines.append(f"new fields: {', '.join(diff.added_fields)}")

@@ -122,6 +122,31 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def correction_metadata(
+    reviewed: LumeRun, corrected: LumeRun, records: int, path: str | None, url: str | None = None
+) -> Metadata:
+    """What describes corrections that were handed in: the file, the run that holds them, and what they have mended.
+
+    Args:
+        reviewed: The run whose rejects were corrected.
+        corrected: The run that holds the corrections; the same, if they change nothing.
+        records: How many records were handed in.
+        path: The file; None if there is none.
+        url: The page of the run that holds the corrections.
+    """
+    found: Metadata = _identity(corrected, url) | {
+        "dagster/uri": path,
+        "lume/corrects": reviewed.id if corrected.id != reviewed.id else None,
+        "lume/records_handed_in": records,
+        "lume/corrected_records": corrected.corrects.records if corrected.corrects else 0,
+        "lume/rejected_before": reviewed.rows and reviewed.rows.rejected,
+        "lume/rejected_rows": corrected.rows and corrected.rows.rejected,
+        SOURCE_PATH: corrected.source_path,
+        FLOW_VERSION: corrected.flow_version,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def failure_metadata(run: LumeRun, flow: FlowVersionInfo, url: str | None = None) -> Metadata:
     """What a step that fails because of a run shows: the run, its most frequent errors, and some of its rejects.
 

@@ -19,6 +19,15 @@ def is_partition(partitions_def: dg.PartitionsDefinition, key: str) -> bool:
     return isinstance(partitions_def, dg.DynamicPartitionsDefinition) or partitions_def.has_partition_key(key)
 
 
+def is_known_partition(
+    instance: dg.DagsterInstance, partitions_def: dg.PartitionsDefinition, key: str
+) -> bool:
+    """Whether a key is a partition by now."""
+    if isinstance(partitions_def, dg.DynamicPartitionsDefinition):
+        return partitions_def.has_partition_key(key, dynamic_partitions_store=instance)
+    return partitions_def.has_partition_key(key)
+
+
 def add_requests(
     instance: dg.DagsterInstance, partitions_def: dg.PartitionsDefinition, keys: Iterable[str]
 ) -> list[AddDynamicPartitionsRequest]:

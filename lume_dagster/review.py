@@ -6,12 +6,16 @@ import csv
 import json
 import re
 from collections.abc import Container, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 
 from lume_dagster.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from lume_dagster.client import LumeRun
 
 ROW_NUMBER, REASONS = "row_number", "reasons"
 
@@ -48,14 +52,38 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
     return len(rows)
 
 
-def read_review_csv(path: Path | str, columns: Sequence[str]) -> dict[int, dict[str, str | None]]:
+def read_corrections(file: TextIO, name: str, run: LumeRun) -> dict[int, dict[str, str | None]]:
+    """Reads the corrected rejects of a run.
+
+    Args:
+        file: A file of `write_review_csv`, opened as `read_review_csv` wants it.
+        name: What messages call it.
+        run: The run.
+
+    Returns:
+        The values of each record, by row number and source column.
+
+    Raises:
+        ValueError: The run has no rejects, or the file is not of the form or holds no record.
+        OSError: The file cannot be read.
+    """
+    if run.source is None:
+        raise ValueError(f"{run.label} is {run.status} and has no rejects to correct")
+    records = read_review_csv(file, name, run.source.columns)
+    if not records:
+        raise ValueError(f"{name}: there is no record in it")
+    return records
+
+
+def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> dict[int, dict[str, str | None]]:
     """Reads a file of `write_review_csv` back, after somebody has corrected it.
 
     The column of the reasons may be gone, and so may be rows, whose records then stay rejected. Cells may be parted
     by commas, semicolons or tabs, as spreadsheets write them.
 
     Args:
-        path: The file.
+        file: The file, opened as `utf-8-sig` with its line ends as they are.
+        name: What messages call it.
         columns: The source's columns, as the run tells them.
 
     Returns:
@@ -65,44 +93,46 @@ def read_review_csv(path: Path | str, columns: Sequence[str]) -> dict[int, dict[
         ValueError: The file is not of this form; the message names the line.
         OSError: The file cannot be read.
     """
-    names: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for column in columns:
-        names[_column(column, {ROW_NUMBER, REASONS, *names})] = column
+        fields[_column(column, {ROW_NUMBER, REASONS, *fields})] = column
     found: dict[int, dict[str, str | None]] = {}
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=_delimiter(file.readline()), strict=True)
-            file.seek(0)
-            header = next(rows, [])
-            _check_header(path, header, names)
-            for cells in rows:
-                if not any(cells):
-                    continue
-                where = f"{path}, line {rows.line_num}"
-                if len(cells) != len(header):
-                    raise ValueError(f"{where}: it has {len(cells)} cells, and the header has {len(header)}")
-                row = dict(zip(header, cells, strict=True))
-                number = row[ROW_NUMBER]
-                if not (number.isascii() and number.isdecimal() and int(number)):
-                    raise ValueError(f"{where}: row_number is {number[:20]!r}; leave it as it was")
-                if int(number) in found:
-                    raise ValueError(f"{where}: row {number} is there a second time; leave one")
-                found[int(number)] = {names[name]: _value(row[name]) for name in names}
+        first = file.readline()
+        rows = csv.reader(chain([first], file), delimiter=_delimiter(first), strict=True)
+        header = next(rows, [])
+        _check_header(name, header, fields)
+        for cells in rows:
+            if not any(cells):
+                continue
+            where = f"{name}, line {rows.line_num}"
+            if len(cells) != len(header):
+                raise ValueError(f"{where}: it has {len(cells)} cells, and the header has {len(header)}")
+            row = dict(zip(header, cells, strict=True))
+            number = row[ROW_NUMBER]
+            if not (number.isascii() and number.isdecimal() and int(number)):
+                raise ValueError(f"{where}: row_number is {number[:20]!r}; leave it as it was")
+            if int(number) in found:
+                raise ValueError(f"{where}: row {number} is there a second time; leave one")
+            found[int(number)] = {fields[field]: _value(row[field]) for field in fields}
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: this is no UTF-8 text; save the file as CSV UTF-8") from error
+        raise ValueError(f"{name}: this is no UTF-8 text; save the file as CSV UTF-8") from error
     except csv.Error as error:
-        raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
+        raise ValueError(f"{name}, line {rows.line_num}: {error}") from error
     return found
 
 
 def _delimiter(header: str) -> str:
     def cells(delimiter: str) -> int:
-        return len(next(csv.reader([header], delimiter=delimiter), []))
+        try:
+            return len(next(csv.reader([header], delimiter=delimiter), []))
+        except csv.Error:
+            return 0
 
     return max(_DELIMITERS, key=cells)
 
 
-def _check_header(path: Path | str, header: Sequence[str], names: Mapping[str, str]) -> None:
+def _check_header(path: str, header: Sequence[str], names: Mapping[str, str]) -> None:
     twice = [name for name in header if header.count(name) > 1]
     unknown = [name for name in header if name not in {ROW_NUMBER, REASONS, _RAW, *names}]
     missing = [name for name in (ROW_NUMBER, *names) if name not in header]

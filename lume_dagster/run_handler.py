@@ -7,7 +7,7 @@ batch does it with a blocking client, a step of many with an asynchronous one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _TAG_PREFIX = "lume/run."
 _MAX_TAG_NAME = 63
-_CANCEL_SECONDS = 30.0
+CANCEL_SECONDS = 30.0
 _FORCE = "dagster_force_rerun"
 
 
@@ -125,6 +125,27 @@ class LumeRunHandler:
         refuse_if_terminated(self._context)
         with self._cancelled_on_termination():
             return self._perform(self.drive(force_rerun=force_rerun))
+
+    def correct(self, run: LumeRun, records: Mapping[int, Mapping[str, str | None]]) -> LumeRun:
+        """Hands in the corrected rejects of a run, and brings the run that holds them to its end.
+
+        An attempt that is made again hands in the same, and gets the same run.
+
+        Args:
+            run: The run whose rejects were corrected.
+            records: Their corrected texts by row number and source column.
+
+        Returns:
+            The ended run, whatever its status.
+
+        Raises:
+            LumeError: Lume refused the corrections or could not be reached, or the wait was too long.
+            dagster.Failure: A user has terminated the Dagster run.
+        """
+        self._context.log.info(f"using {self._lume.connection}")
+        refuse_if_terminated(self._context)
+        with self._cancelled_on_termination():
+            return self._perform(self._correction(run, records))
 
     def drive(self, *, force_rerun: bool) -> Drive:
         """The way of the batch to its ended run, as `complete` goes it."""
@@ -244,6 +265,13 @@ class LumeRunHandler:
             yield Remember(run)
         return run
 
+    def _correction(self, run: LumeRun, records: Mapping[int, Mapping[str, str | None]]) -> Drive:
+        corrected: LumeRun = yield Ask(
+            lambda client: client.correct(run, records, self._run_metadata(force_rerun=False))
+        )
+        yield Remember(corrected)
+        return (yield from self._wait(corrected))
+
     def _create(self, force_rerun: bool, *, is_spent: bool) -> Drive:
         """Begins a run, or finds the one there is; forced only if none of this step and its retries was."""
         force = force_rerun and not is_spent
@@ -350,12 +378,12 @@ class LumeRunHandler:
         if self._lume.on_interrupt == "leave" or not is_being_terminated(self._context):
             self._context.log.info("interrupted: the Lume run goes on, and a retry will find it again")
             return
-        settings = ClientSettings(request_timeout=_CANCEL_SECONDS, outage_budget_seconds=_CANCEL_SECONDS)
+        settings = ClientSettings(request_timeout=CANCEL_SECONDS, outage_budget_seconds=CANCEL_SECONDS)
         try:
             with self._lume.connection.model_copy(update={"settings": settings}).open() as client:
                 # A create that was interrupted may have been heard or not: made again it gives the run in either
                 # case, and none can begin after it.
-                run = client.cancel(current(client), timeout=_CANCEL_SECONDS)
+                run = client.cancel(current(client), timeout=CANCEL_SECONDS)
             self._context.log.info(f"terminated: {run.label} is {run.status}")
         except LumeError as error:
             self._context.log.warning(f"terminated, but the Lume run is not cancelled and may go on: {error}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lume_dagster.client import LumeClient, LumeRun, NotFoundError
+from lume_dagster.client.current_run import current_run
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.metadata import RUN_ID, latest_materialization
 from lume_dagster.partitions import add_requests, is_partition, partition_key_of
@@ -169,9 +170,7 @@ class _OutsideRuns:
         starter = run.run_metadata.get("dagster_run_id")
         if starter is not None and self._instance.has_run(str(starter)):
             return False
-        # A correction that failed leaves its batch as it was.
-        runs = self._client.iter_runs(run.flow_version, run.source_path, size=5)
-        stands = next((found for found in runs if not (found.failed and found.corrects)), None)
+        stands = current_run(self._client, run.flow_version, run.source_path)
         return stands is None or stands.id == run.id
 
     def batch(self, run: LumeRun) -> str:

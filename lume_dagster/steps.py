@@ -95,7 +95,6 @@ def write_step(steps: FlowSteps) -> dg.AssetsDefinition:
         required_resource_keys={steps.resource_key},
         can_subset=True,
         retry_policy=steps.retry_policy,
-        backfill_policy=dg.BackfillPolicy.multi_run(1),
         pool=steps.pool,
     )
     def write(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -133,7 +132,7 @@ def _run(
         context,
         lume,
         flow_version=steps.props.flow_version,
-        source_path=config.source_path or steps.path_of(context.partition_key),
+        source_path=config.source_path or steps.path_of(_batch(context)),
         asset_key=steps.run.key,
     ).complete(force_rerun=config.force_rerun or force_tag(context))
 
@@ -142,7 +141,7 @@ def _batch(context: dg.AssetExecutionContext) -> str:
     """The partition of a step.
 
     Raises:
-        dagster.Failure: There is none, as when all checks are executed from the page of an asset.
+        dagster.Failure: There is none, as when all checks are executed from the page of an asset; or there are several.
     """
     if not (context.has_partition_key or context.has_partition_key_range):
         raise dg.Failure(
@@ -150,7 +149,14 @@ def _batch(context: dg.AssetExecutionContext) -> str:
             "dagster/partition, or materialize the mapped output of a batch again, which judges the same Lume run",
             allow_retries=False,
         )
-    partition: str = context.partition_key
+    keys: list[str] = list(context.partition_keys)
+    partition, *others = keys
+    if others:
+        raise dg.Failure(
+            f"this Dagster run is of {len(others) + 1} batches, and its steps take one; launch a run for each batch, "
+            'or declare the assets with backfill="single_run"',
+            allow_retries=False,
+        )
     return partition
 
 
@@ -176,7 +182,6 @@ def audit_step(steps: FlowSteps) -> dg.AssetsDefinition:
         required_resource_keys={steps.resource_key},
         can_subset=True,
         retry_policy=steps.retry_policy,
-        backfill_policy=dg.BackfillPolicy.multi_run(1),
     )
     def audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lume = steps.lume(context)

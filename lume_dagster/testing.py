@@ -170,6 +170,8 @@ class _Run:
     script: RunScript
     entered: float
     polls: int = 0
+    corrects: _Run | None = None
+    corrected: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -394,8 +396,10 @@ class ScriptedLume:
                 answer = self._status_answer(self._runs[run_id], request.query)
             case ("GET", "v1", "runs", run_id, "results") if run_id in self._runs:
                 answer = self._results_answer(self._runs[run_id], request.query)
-            case ("POST", "v1", "runs", run_id, "cancel") if run_id in self._runs:
-                answer = _answer(200, self._cancel(self._runs[run_id]))
+            case ("POST", "v1", "runs", run_id, "cancel" | "corrections" as asked) if run_id in self._runs:
+                with self._lock:
+                    run = self._runs[run_id]
+                    answer = self._cancel(run) if asked == "cancel" else self._correct(run, request.body)
             case ("GET", "v1", "flows"):
                 versions: dict[str, list[str]] = {}
                 for name, version in self._flows:
@@ -438,6 +442,48 @@ class ScriptedLume:
         if key:
             self._run_of_key[key] = (run.id, order)
         return self._created_answer(201, run, key)
+
+    def _correct(self, asked: _Run, body: Mapping[str, Any]) -> _Answer:
+        """Takes corrections of a run's rejects; what becomes of the run that holds them, the next script says."""
+        batch = {name: asked.order[name] for name in ("flow_version", "source_path")}
+        current = next(
+            run
+            for run in reversed(self._runs.values())
+            if batch.items() <= run.order.items()
+            and not (run.corrects and self._advance(run) in ("FAILED", "CRASHED"))
+        )
+        if asked.id not in self._corrected_by(current):
+            return _problem(409, "superseded", "The batch was run anew", run_id=current.id)
+        if self._advance(current) not in _FINAL:
+            return _problem(409, "not-ready", "The run is not final", run_id=current.id)
+        rejects = {reject["row_number"]: reject["source_record"] for reject in current.script.rejects}
+        corrected = dict(current.corrected)
+        for record in body["records"]:
+            row = record["row_number"]
+            known = rejects.get(row, corrected.get(row, {}))
+            changes = {name: value for name, value in record["values"].items() if known.get(name) != value}
+            if changes and row not in rejects:
+                return _problem(
+                    422, "invalid-request", f"row {row} was not rejected, and cannot be corrected here"
+                )
+            if changes:
+                corrected[row] = {**corrected.get(row, {}), **changes}
+        if corrected == current.corrected:
+            return _answer(200, self._view(current))
+        run = self._create(
+            {**batch, "run_metadata": body.get("run_metadata", {})},
+            self._next_scripts.pop(0) if self._next_scripts else None,
+        )
+        run.corrects, run.corrected = current, corrected
+        return _answer(201, self._view(run))
+
+    def _corrected_by(self, run: _Run | None) -> set[str]:
+        """The run, and those that it corrects."""
+        found = set()
+        while run is not None:
+            found.add(run.id)
+            run = run.corrects
+        return found
 
     def _created_answer(self, code: int, run: _Run, key: str | None) -> _Answer:
         return _answer(code, self._view(run), **({"idempotency_key": key} if key else {}))
@@ -493,6 +539,11 @@ class ScriptedLume:
                 "forced": bool(run.order.get("force_rerun")),
             },
             "run_metadata": run.order.get("run_metadata", {}),
+            **(
+                {"corrects": {"run_id": run.corrects.id, "records": len(run.corrected)}}
+                if run.corrects
+                else {}
+            ),
             **(_figures(run.script, status) if status in _FINAL else {}),
         }
         return {"id": run.id, "status": status, **batch, "metadata": metadata}
@@ -503,12 +554,11 @@ class ScriptedLume:
         records = run.script.rejects if query.get("kind") == "rejects" else run.script.mapped
         return _page(records, query)
 
-    def _cancel(self, run: _Run) -> dict[str, Any]:
-        with self._lock:
-            if self._advance(run) not in _FINAL:
-                run.stages = [Stage("FAILED")]
-                run.script = replace(run.script, metadata={"error_message": "cancelled by the caller"})
-            return self._view(run)
+    def _cancel(self, run: _Run) -> _Answer:
+        if self._advance(run) not in _FINAL:
+            run.stages = [Stage("FAILED")]
+            run.script = replace(run.script, metadata={"error_message": "cancelled by the caller"})
+        return _answer(200, self._view(run))
 
 
 def _figures(script: RunScript, status: str) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -13,8 +14,9 @@ from lume_dagster.client import FlowVersionInfo
 from lume_dagster.metadata import FLOW_VERSION
 from lume_dagster.target_schema import table_schema
 
-AssetKind = Literal["run", "mapped", "rejects"]
-ASSET_KINDS: tuple[AssetKind, ...] = get_args(AssetKind)
+AssetKind = Literal["run", "mapped", "rejects", "corrections"]
+FLOW_ASSET_KINDS: tuple[AssetKind, ...] = ("run", "mapped", "rejects")
+"""The assets of every flow version; the others are declared on request."""
 
 IO_MANAGER_KEY = "lume_io_manager"
 
@@ -24,7 +26,11 @@ _DESCRIPTIONS: dict[AssetKind, str] = {
     "Published only once the audit has passed.",
     "rejects": "The records of each batch that {flow_version} could not map, with all their reasons. "
     "Published always, also when the audit stops the batch.",
+    "corrections": "The rejects of each batch that somebody has corrected and that were handed in to {flow_version} "
+    "again. The Lume run of a correction stands for its batch from then on.",
 }
+_FORMATS: dict[AssetKind, str] = {"mapped": "parquet", "rejects": "parquet", "corrections": "csv"}
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class LumeAssetProps:
     """What a translator is told of an asset.
 
     Attributes:
-        kind: Which of the three assets of a flow version.
+        kind: Which of the assets of a flow version.
         name: Name of the flow.
         version: Version of the flow, `vN`.
         flow: What Lume tells of the flow version, where it is known when the definitions are loaded.
@@ -48,11 +54,16 @@ class LumeAssetProps:
         """The flow version, `NAME:vN`."""
         return f"{self.name}:{self.version}"
 
+    @property
+    def is_output(self) -> bool:
+        """Whether the asset is an output of the Lume runs, which an IO manager loads."""
+        return self.kind in ("mapped", "rejects")
+
 
 class DagsterLumeTranslator:
     """Turns a flow version into asset specs.
 
-    What all three assets share can be given; for anything else, override `get_asset_spec`.
+    What all of its assets share can be given; for anything else, override `get_asset_spec`.
 
     Args:
         key_prefix: Comes before the asset keys.
@@ -92,14 +103,14 @@ class DagsterLumeTranslator:
         self.metadata = metadata or {}
 
     def get_asset_spec(self, props: LumeAssetProps) -> dg.AssetSpec:
-        """The spec of one of the three assets of a flow version.
+        """The spec of one of the assets of a flow version.
 
         Args:
             props: What is known of the asset.
 
         Returns:
             Its spec: key, group, description, owners, tags, kinds, code version and metadata. Dependencies and
-            partitions are added by `build_lume_assets`.
+            partitions are added by `build_lume_assets` and `build_lume_corrections`.
         """
         flow = props.flow
         description = _DESCRIPTIONS[props.kind].format(flow=props.name, flow_version=props.flow_version)
@@ -114,30 +125,36 @@ class DagsterLumeTranslator:
             group_name=self.group_name or props.name.replace("-", "_"),
             owners=self.owners,
             tags=self.tags,
-            kinds={"lume", *({"parquet"} if props.kind != "run" else ()), *self.kinds},
+            kinds={"lume", *([_FORMATS[props.kind]] if props.kind in _FORMATS else ()), *self.kinds},
             code_version=(flow.fingerprint if flow else None) or props.flow_version,
             metadata=metadata,
         )
-        return spec if props.kind == "run" else spec.with_io_manager_key(IO_MANAGER_KEY)
+        return spec.with_io_manager_key(IO_MANAGER_KEY) if props.is_output else spec
 
 
 def flow_asset_keys(
     flow_version: str, translator: DagsterLumeTranslator | None = None
 ) -> dict[AssetKind, dg.AssetKey]:
-    """The keys that a translator gives to the assets of a flow version.
+    """The keys that a translator gives to the three assets of a flow version.
 
     Args:
         flow_version: The flow version, `NAME:vN`.
         translator: The translator that `build_lume_assets` was given.
     """
+    return {kind: flow_asset_spec(kind, flow_version, translator).key for kind in FLOW_ASSET_KINDS}
+
+
+def flow_asset_spec(
+    kind: AssetKind, flow_version: str, translator: DagsterLumeTranslator | None = None
+) -> dg.AssetSpec:
+    """The spec that a translator gives to one of the assets of a flow version."""
     name, _, version = flow_version.partition(":")
-    translator = translator or DagsterLumeTranslator()
-    return {kind: translator.get_asset_spec(LumeAssetProps(kind, name, version)).key for kind in ASSET_KINDS}
+    return (translator or DagsterLumeTranslator()).get_asset_spec(LumeAssetProps(kind, name, version))
 
 
 def sensor_name(flow_version: str, subject: str) -> str:
     """The name of the sensor that looks after something of a flow version: `flights_v1_alerts`."""
-    return f"{flow_version.replace('-', '_').replace(':', '_')}_{subject}"
+    return f"{_NO_NAME.sub('_', flow_version)}_{subject}"
 
 
 def merge_lume_assets(*definitions: dg.Definitions) -> dg.Definitions:

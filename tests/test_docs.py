@@ -7,6 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,26 @@ import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner
+from dagster._config import Shape, validate_config
+from dagster._core.instance.config import dagster_instance_config_schema
 from dagster.components.core.component_tree import ComponentTree
 from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from jsonschema import Draft202012Validator
 
 import lume_dagster
 import lume_dagster.client
-from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource, testing
+from examples.flights import FOLDER, flights_by_day, raw_flights, write_batches
+from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource, run_handler, testing
 from lume_dagster.checks import mapped_checks
 from lume_dagster.cli import main
 from lume_dagster.client import default
 from lume_dagster.component_options import LumeFlow, Partitions
+from lume_dagster.connect import LumeConnection
 from lume_dagster.engine import Engine, parse_flow
 from lume_dagster.engine.document import OPERATIONS, FlowDocument
 from lume_dagster.engine.yaml_document import parse_yaml
+from lume_dagster.service import ServiceSettings
+from lume_dagster.target_schema import sensitive_fields
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -38,6 +46,46 @@ CHECKS = PROJECT / "docs" / "checks.md"
 REVIEW = PROJECT / "docs" / "review.md"
 FLOW_VERSIONS = (PROJECT / "docs" / "flow-versions.md").read_text()
 DOCS = PROJECT / "docs"
+RUN_ID = r"run_[0-9A-Z]{26}"
+
+# Every block of code in the documents: how many of a language a page has, and what runs them. None is left out; what
+# is held back within one is said there (of Helm values, for instance, what only their chart knows).
+THIS = "tests/test_docs.py"
+BLOCKS = {
+    ("README.md", "sh"): (2, THIS),
+    ("README.md", "text"): (1, "tests/e2e/test_dg.py"),
+    ("README.md", "python"): (1, THIS),
+    ("README.md", "yaml"): (1, THIS),
+    ("audit.md", "console"): (1, "tests/e2e/test_dg.py"),
+    ("audit.md", ""): (1, THIS),
+    ("backfills.md", "python"): (1, THIS),
+    ("checks.md", "python"): (4, THIS),
+    ("checks.md", "yaml"): (1, THIS),
+    ("checks.md", "sh"): (1, "tests/dagster/test_checks_alone.py"),
+    ("ci.md", "yaml"): (1, "tests/e2e/test_ci.py"),
+    ("client.md", "python"): (11, THIS),
+    ("client.md", "sh"): (1, THIS),
+    ("command-line.md", "console"): (1, THIS),
+    ("component.md", "python"): (2, THIS),
+    ("component.md", "yaml"): (3, THIS),
+    ("component.md", "sh"): (1, "tests/e2e/test_dg_component.py"),
+    ("create-flow.md", "csv"): (2, "tests/test_flow_creation.py"),
+    ("create-flow.md", "json"): (1, "tests/test_flow_creation.py"),
+    ("create-flow.md", "python"): (1, "tests/test_flow_creation.py"),
+    ("create-flow.md", "sh"): (2, "tests/test_flow_creation.py"),
+    ("flow-versions.md", "yaml"): (7, THIS),
+    ("hosted.md", "python"): (1, THIS),
+    ("hosted.md", "sh"): (3, THIS),
+    ("matching.md", "python"): (1, THIS),
+    ("production.md", "sh"): (1, THIS),
+    ("production.md", "yaml"): (2, THIS),
+    ("review.md", "python"): (2, THIS),
+    ("review.md", "sh"): (2, THIS),
+    ("security.md", "yaml"): (1, THIS),
+    ("sensors.md", "python"): (6, THIS),
+    ("testing.md", "python"): (4, THIS),
+    ("values.md", "python"): (3, THIS),
+}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -45,6 +93,16 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 PEOPLE = next(block for block in blocks(FLOW_VERSIONS, "yaml") if block.startswith("description: People"))
+
+
+def test_no_block_of_code_is_without_a_test() -> None:
+    found: Counter[tuple[str, str]] = Counter()
+    for page in (PROJECT / "README.md", *DOCS.glob("*.md")):
+        fences = re.findall(r"^```(\w*)$", page.read_text(), re.MULTILINE)
+        found.update((page.name, language) for language in fences[::2])
+    assert found == {block: count for block, (count, _) in BLOCKS.items()}
+    for (page_name, _), (_, test) in BLOCKS.items():
+        assert test == THIS or page_name in (PROJECT / test).read_text(), f"{test} does not read {page_name}"
 
 
 def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -217,12 +275,117 @@ def test_the_page_on_hosted_lumes_holds(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_dagster_yaml_of_the_production_page_is_valid(tmp_path: Path) -> None:
-    dagster_yaml, _ = blocks((DOCS / "production.md").read_text(), "yaml")
-    without_storage = {key: value for key, value in yaml.safe_load(dagster_yaml).items() if key != "storage"}
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(without_storage))
+    dagster_yaml = yaml.safe_load(blocks((DOCS / "production.md").read_text(), "yaml")[0])
+    checked = validate_config(Shape(dagster_instance_config_schema()), dagster_yaml)
+    assert checked.success, checked.errors
+    # No PostgreSQL and no dagster-postgres here: the storage is held against Dagster's schema alone.
+    del dagster_yaml["storage"]
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(dagster_yaml))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_monitoring_enabled
         assert instance.global_op_concurrency_default_limit == 8
+
+
+def test_the_helm_values_of_the_production_page_leave_room_for_lume() -> None:
+    # The chart is not here: what is Dagster's of the values is read, and what is ours of them is held to.
+    page = (DOCS / "production.md").read_text()
+    launcher = yaml.safe_load(blocks(page, "yaml")[1])["runLauncher"]
+    (kubernetes,) = (launcher["config"][key] for key in launcher["config"])
+    (secret,) = kubernetes["envSecrets"]
+    assert f"(here `{secret['name']}`)" in page
+    pod, container = (kubernetes["runK8sConfig"][key] for key in ("podSpecConfig", "containerConfig"))
+    assert pod["terminationGracePeriodSeconds"] > run_handler.CANCEL_SECONDS
+    assert f"up to {run_handler.CANCEL_SECONDS:.0f} seconds" in page
+    limit = ServiceSettings.model_fields["memory_limit"].default
+    assert limit == "1GB"
+    assert "at most 1 GB" in page
+    assert container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"] == "2Gi"
+
+
+def test_the_environment_of_the_production_page_is_what_an_embedded_lume_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LUME_BASE_URL", raising=False)
+    (block,) = blocks((DOCS / "production.md").read_text(), "sh")
+    stated = dict(line.removeprefix("export ").split("=", 1) for line in block.splitlines())
+    for name, value in stated.items():
+        monkeypatch.setenv(name, value)
+    settings = LumeConnection().embedded_settings()
+    assert [str(settings.home), str(settings.flows), settings.store_url] == [
+        stated[name] for name in ("LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL")
+    ]
+
+
+def test_the_sensitive_field_of_the_security_page_is_one() -> None:
+    (block,) = blocks((DOCS / "security.md").read_text(), "yaml")
+    schema = {"type": "object", "properties": parse_yaml(block, "security.md")}
+    parse_flow(
+        {"target_schema": schema, "mapper": {"email": {"extract": "Mail"}}}, name="people", version="v1"
+    )
+    assert sensitive_fields(schema) == {"email"}
+
+
+def test_the_pieces_of_flow_versions_on_the_page_fit_into_one() -> None:
+    modeline, whole, *pieces, _ = blocks(FLOW_VERSIONS, "yaml")
+    (schema,) = re.findall(r"\$schema=(\S+)", modeline)
+    assert (
+        PROJECT / "flows" / "people" / schema
+    ).resolve() == PROJECT / "lume_dagster/engine/flow.schema.json"
+    moments = {name: {"type": ["string", "null"], "format": "date"} for name in ("arrival", "departure")}
+    for piece in pieces:
+        document = parse_yaml(whole, "flow-versions.md")
+        properties, mapper = document["target_schema"]["properties"], document["mapper"]
+        properties |= moments
+        mapper |= {name: {"extract": name} for name in moments}
+        stated = parse_yaml(piece, "flow-versions.md")
+        if set(stated) <= set(FlowDocument.model_fields):
+            document |= stated
+        else:  # a field
+            properties |= stated
+            mapper |= {name: {"extract": name} for name in stated}
+        parse_flow(document, name="people", version="v1")
+    assert len(pieces) == 4
+
+
+def test_the_commands_of_the_command_line_page_print_what_it_shows(embedded: Path) -> None:
+    days = {str(day): batch for day, batch in flights_by_day(raw_flights()).items()}
+    write_batches({"2013-01-08": days["2013-01-08"]}, embedded / FOLDER)
+    (block,) = blocks((DOCS / "command-line.md").read_text(), "console")
+    run_id = ""
+    for shown in block.removeprefix("$ ").split("\n$ "):
+        command, _, output = shown.partition("\n")
+        ended = subprocess.run(
+            ["bash", "-c", command.replace("RUN_ID", run_id)],
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        run_id = next(iter(re.findall(RUN_ID, ended.stdout)), run_id)
+        assert anonymous(ended.stdout) == anonymous(output), ended.stderr
+
+
+def anonymous(printed: str) -> list[str]:
+    """Lines without what differs from run to run: ids and durations; and without the space that fills them up."""
+    lines = re.sub(r"\d+\.\d\d s", "DURATION", re.sub(RUN_ID, "RUN", printed)).splitlines()
+    return [line.rstrip() for line in lines]
+
+
+def test_the_folders_of_the_audit_page_are_there() -> None:
+    (tree,) = re.findall(r"```\n(lume_dagster/\n.*?)```", (DOCS / "audit.md").read_text(), re.DOTALL)
+    first, *places = (line.split()[0] for line in tree.splitlines())
+    assert places == ["engine/", "service/", "client/", "*.py"]
+    for place in places:
+        assert list((PROJECT / first).glob(place)), place
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    make, pip = blocks(README, "sh")
+    targets = set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert {line.split()[1] for line in make.splitlines()} | {"dev"} <= targets
+    extras = re.findall(r"\[(\w+)\]", pip)
+    assert extras
+    assert set(extras) <= set(metadata("lume-dagster").get_all("Provides-Extra") or ())
 
 
 @pytest.fixture
@@ -253,7 +416,7 @@ def test_the_yaml_of_the_component_page_makes_assets(embedded: Path) -> None:
         keys.append(
             {key.to_user_string() for key in definitions.resolve_asset_graph().materializable_asset_keys}
         )
-    assert [len(found) for found in keys] == [3, 6, 3]
+    assert [len(found) for found in keys] == [3, 7, 3]
     assert "partners/people/mapped" in keys[1]
 
 
@@ -336,7 +499,9 @@ def test_the_review_page_runs(embedded: Path, capsys: pytest.CaptureFixture[str]
         review = embedded / "review.csv"
         review.write_text(review.read_text().replace(",Nowhere,", ",Germany,"))
     assert "PARTIAL_FAILED" in result.output
-    run_python(REVIEW)["correct"]("people:v1", "people.csv")
+    names = run_python(REVIEW)
+    names["correct"]("people:v1", "people.csv")
+    assert names["defs"].resolve_sensor_def("people_v1_corrections")
     assert "source=4 mapped=4 rejected=0" in capsys.readouterr().out
 
 

@@ -161,3 +161,31 @@ def test_the_fixture_is_where_definitions_look_for_a_lume(scripted_lume: Scripte
         "flow_version": "f:v1",
         "target_schema": {"type": "object"},
     }
+
+
+def correct(lume: ScriptedLume, run_id: str, row: int, name: str) -> httpx.Response:
+    records = [{"row_number": row, "values": {"name": name}}]
+    return httpx.post(f"{lume.url}/v1/runs/{run_id}/corrections", json={"records": records})
+
+
+def test_corrections_are_a_run_of_their_own_once() -> None:
+    reject = {"row_number": 2, "source_record": {"name": "x"}, "errors": []}
+    with ScriptedLume() as lume:
+        first = lume.add_run(script=RunScript(["PARTIAL_FAILED"], mapped=[{"id": 1}], rejects=[reject]))
+        lume.next_run(RunScript(["CRASHED"]))
+        lume.next_run(RunScript([Stage("PENDING", seconds=60), "SUCCEEDED"], mapped=[{"id": 1}, {"id": 2}]))
+        assert correct(lume, first, 2, "x").json()["id"] == first
+        crashed = correct(lume, first, 2, "Bob")
+        second = correct(lume, first, 2, "Bob")
+        early = correct(lume, first, 2, "Bo")
+        lume.end_run(second.json()["id"])
+        again = correct(lume, first, 2, "Bob")
+        refused = correct(lume, first, 3, "Cy")
+        lume.add_run(script=RunScript(["SUCCEEDED"]))
+        late = correct(lume, first, 2, "Bo")
+    assert (crashed.status_code, second.status_code, again.status_code) == (201, 201, 200)
+    assert again.json()["id"] == second.json()["id"]
+    assert again.json()["metadata"]["corrects"] == {"run_id": first, "records": 1}
+    assert (early.status_code, early.json()["type"]) == (409, "urn:lume:problem:not-ready")
+    assert (refused.status_code, "row 3 was not rejected" in refused.json()["title"]) == (422, True)
+    assert (late.status_code, late.json()["type"]) == (409, "urn:lume:problem:superseded")

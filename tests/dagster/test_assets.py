@@ -372,15 +372,33 @@ def test_sensitive_values_are_masked_in_the_sample(pipeline: Pipeline) -> None:
     assert "secret-address" not in str(rejects)
 
 
-def test_a_backfill_names_its_batch_as_a_range_of_one(pipeline: Pipeline) -> None:
-    job = pipeline.definitions.resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
+def launch_range(pipeline: Pipeline, first: str, last: str) -> dg.ExecuteInProcessResult:
+    return pipeline.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=pipeline.instance,
         raise_on_error=False,
-        tags={"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "a"},
+        tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
     )
+
+
+def test_a_batch_can_be_named_as_a_range_of_one(pipeline: Pipeline) -> None:
+    result = launch_range(pipeline, "a", "a")
     assert {RUN, MAPPED, REJECTS} <= materialized(result)
     assert pipeline.latest(MAPPED, "a") is not None
+
+
+def test_a_run_of_several_batches_is_refused_with_what_to_do(pipeline: Pipeline) -> None:
+    result = launch_range(pipeline, "a", "b")
+    assert 'launch a run for each batch, or declare the assets with backfill="single_run"' in failure(
+        result, WRITE
+    )
+    assert pipeline.runs("a") == []
+
+
+def test_assets_that_declare_no_policy_go_along_in_a_backfill(pipeline: Pipeline) -> None:
+    graph = pipeline.definitions.resolve_asset_graph()
+    # With a policy of our own, even that of one batch a run, Dagster would launch them apart, name each batch as a
+    # range, and store check results without their partition.
+    assert {graph.get(key).backfill_policy for key in (RUN, REJECTS, MAPPED, NAMES)} == {None}
 
 
 def test_an_audit_is_tried_again_after_an_outage_and_not_after_its_verdict(pipeline: Pipeline) -> None:

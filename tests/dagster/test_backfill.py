@@ -305,6 +305,28 @@ def test_the_mapped_output_or_its_checks_alone_need_no_new_run(backfill: Pipelin
     assert [len(backfill.runs(p)) for p in ALL] == [1] * 5
 
 
+@pytest.mark.parametrize("check", [STATUS, dg.AssetCheckKey(MAPPED, "reject_rate")], ids=["run", "mapped"])
+def test_checks_alone_over_a_range_tell_of_each_batch_that_was_run(
+    backfill: Pipeline, check: dg.AssetCheckKey
+) -> None:
+    instance = backfill.instance
+    launch(backfill.definitions, instance, last="b")
+    checked = launch(backfill.definitions, instance, last="c", selection=[], checks=[check])
+    assert "c: there is no Lume run of partition 'c' yet" in reason(instance, checked)
+    told = [
+        event.asset_check_evaluation_data
+        for event in events(instance, checked, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    ]
+    assert {one.asset_check_key for one in told} == {check}
+    assert {one.partition: one.passed for one in told} == {"a": True, "b": check == STATUS}
+    for one in told:
+        latest = _records(instance, one.asset_key, one.partition or "")
+        target = one.target_materialization_data
+        assert (target and target.storage_id) == (latest[0].storage_id if latest else None)
+    assert materialized(instance, checked) == []
+    assert [len(backfill.runs(p)) for p in ("a", "b", "c")] == [1, 1, 0]
+
+
 def test_batches_without_a_run_cannot_be_audited_and_say_so(backfill: Pipeline) -> None:
     run = launch(backfill.definitions, backfill.instance, first="d", selection=[MAPPED])
     assert "d: there is no Lume run of partition 'd' yet" in reason(backfill.instance, run)

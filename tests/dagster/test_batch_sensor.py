@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lume_dagster import BatchFiles, BatchQuery, build_lume_batch_sensor
-from lume_dagster.batch_sensor import CHANGED_TAG, _Round, _State
+from lume_dagster.batch_round import BatchRound, BatchState
+from lume_dagster.batch_sensor import CHANGED_TAG
 from lume_dagster.client import LumeError
 from lume_dagster.config import FORCE_RERUN_TAG
 
@@ -229,13 +230,13 @@ LISTINGS = st.lists(st.dictionaries(KEYS, st.sampled_from("123")), max_size=12)
 def test_every_state_that_stays_is_asked_for_exactly_once(
     listings: list[dict[str, str]], limit: int, under_way: list[set[str]]
 ) -> None:
-    state = _State()
+    state = BatchState()
     asked: list[tuple[str, str]] = []
     # At the end nothing is under way any more, and the last listing stays until all of it is asked for.
     rounds = [*zip(listings, under_way, strict=False), *[(listings[-1] if listings else {}, set[str]())] * 4]
     for number, (listing, busy) in enumerate(rounds):
-        look = _Round(
-            _State.read(state.written()),
+        look = BatchRound(
+            BatchState.read(state.written()),
             now=float(number),
             settle_seconds=0,
             limit=limit,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -120,7 +122,10 @@ def test_a_job_of_checks_alone_runs_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "flows" / "people").mkdir(parents=True)
     (tmp_path / "flows" / "people" / "v1.yaml").write_text(PEOPLE_FLOW)
     (tmp_path / "a.csv").write_text(HALF_BAD)
-    (tmp_path / "location.py").write_text(LOCATION)
+    page = (PROJECT / "docs" / "checks.md").read_text()
+    nightly = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1]
+    (documented,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "location.py").write_text(nightly + LOCATION)
     (tmp_path / "dagster_home").mkdir()
     (tmp_path / "dagster_home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     environment = {
@@ -131,10 +136,10 @@ def test_a_job_of_checks_alone_runs_on_the_command_line(tmp_path: Path) -> None:
     }
 
     def execute(job: str, limit: float) -> subprocess.CompletedProcess[str]:
-        tags = '{"dagster/partition": "a"}'
-        command = [sys.executable, "-m", "dagster", "job", "execute", "-f", "location.py", "-j", job]
+        command = shlex.split(documented.replace("nightly_checks", job))
+        assert command[:3] == ["dagster", "job", "execute"]
         return subprocess.run(
-            [*command, "--tags", tags],
+            [sys.executable, "-m", *command],
             cwd=tmp_path,
             env={**environment, "LIMIT": str(limit)},
             capture_output=True,
@@ -145,7 +150,7 @@ def test_a_job_of_checks_alone_runs_on_the_command_line(tmp_path: Path) -> None:
     written = execute("write", 0.6)
     assert written.returncode == 0, written.stderr
     for limit, code in ((0.6, 0), (0.4, 1)):
-        checked = execute("only_checks", limit)
+        checked = execute("nightly_checks", limit)
         assert checked.returncode == code, checked.stderr
         assert "1 of 2 rows were rejected: 50.00%" in checked.stderr + checked.stdout
     assert len(list((tmp_path / ".lume" / "runs").iterdir())) == 1
@@ -169,7 +174,7 @@ defs = dg.Definitions.merge(
     dg.Definitions(
         jobs=[
             dg.define_asset_job("write", dg.AssetSelection.all()),
-            dg.define_asset_job("only_checks", dg.AssetSelection.checks_for_assets(["people", "mapped"])),
+            nightly,
         ],
         resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
         executor=dg.in_process_executor,

@@ -89,6 +89,7 @@ def test_every_option_arrives() -> None:
             partitions: {type: daily, start_date: 2024-01-01, timezone: Europe/Berlin, hour_offset: 6}
             checks: {reject_rate_error: 0.5, source_drift: off, fields: {name: {warn: 0.1}}}
             source_asset: incoming/people
+            corrections: corrected/{partition_key}.csv
             key_prefix: [partners, one]
             group: inbound
             owners: ["team:data"]
@@ -103,7 +104,13 @@ def test_every_option_arrives() -> None:
         )
     )
     found = specs(definitions)
-    run, mapped = found["partners/one/people/run"], found["partners/one/people/mapped"]
+    run, mapped, corrections = (
+        found[f"partners/one/people/{kind}"] for kind in ("run", "mapped", "corrections")
+    )
+    assert [dep.asset_key.to_user_string() for dep in corrections.deps] == ["partners/one/people/rejects"]
+    assert definitions.resolve_sensor_def("partners_one_people_v1_corrections").required_resource_keys == {
+        "lume"
+    }
     assert run.partitions_def == dg.DailyPartitionsDefinition(
         "2024-01-01", timezone="Europe/Berlin", hour_offset=6
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lume_dagster import LumeResource
 from lume_dagster.cli import main
 from lume_dagster.client import LumeError
-from lume_dagster.diff import MASK, Change, FlowDiff, as_markdown, as_text, diff_batches
+from lume_dagster.diff import MASK, Change, OutcomeDiff, as_markdown, as_text, diff_batches
 from tests.conftest import PEOPLE_FLOW
 
 CHANGED = (
@@ -34,12 +34,12 @@ def lume(tmp_path: Path, flows: Path) -> LumeResource:
 
 
 @pytest.fixture
-def diff(lume: LumeResource, tmp_path: Path) -> FlowDiff:
+def diff(lume: LumeResource, tmp_path: Path) -> OutcomeDiff:
     with lume.client as client:
         return diff_batches(client, "people:v1", "people:v2", [str(tmp_path / "people.csv")])
 
 
-def test_each_change_is_told(diff: FlowDiff) -> None:
+def test_each_change_is_told(diff: OutcomeDiff) -> None:
     (batch,) = diff.batches
     assert (diff.added_fields, diff.removed_fields, diff.is_empty) == (("nick",), (), False)
     assert batch.rows == 6
@@ -143,6 +143,9 @@ def test_the_command_prints_and_writes(lume: LumeResource, flows: Path, tmp_path
     comment = tmp_path / "comment.md"
     CliRunner().invoke(main, [*arguments, "--format", "markdown", "-o", str(comment)], env=environment)
     assert comment.read_text().startswith("### <code>people")
+    assert [path.name for path in tmp_path.glob("*comment*")] == ["comment.md"]
+    nowhere = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "no" / "c.md")], env=environment)
+    assert (nowhere.exit_code, "No such file" in nowhere.stderr) == (1, True)
     unknown = CliRunner().invoke(main, ["diff", "people:v1", "people:v9", "-b", "x"], env=environment)
     assert unknown.exit_code == 1
     assert "people" in unknown.stderr

@@ -14,6 +14,7 @@ from lume_dagster import (
     merge_lume_assets,
 )
 from lume_dagster.client import FlowVersionInfo
+from lume_dagster.translator import flow_asset_spec
 
 FLOW = FlowVersionInfo(
     name="people",
@@ -59,6 +60,9 @@ def test_what_all_assets_share_can_be_given() -> None:
         assert spec.metadata["contract"] == "2024-7"
         assert {"csv", "lume"} <= spec.kinds
         assert spec.code_version == "abc"
+    corrections = flow_asset_spec("corrections", "people:v1", translator)
+    assert corrections.key.to_user_string() == "partners/people/corrections"
+    assert (corrections.group_name, list(corrections.owners)) == ("inbound", ["team:data"])
     mapped = found["partners/people/mapped"]
     assert mapped.description is not None
     assert mapped.description.startswith("People of a partner.")

@@ -70,18 +70,20 @@ def hosted() -> Iterator[ScriptedLume]:
 def site(tmp_path_factory: pytest.TempPathFactory, hosted: ScriptedLume) -> Iterator[Site]:
     """The project after a demo, open in a webserver, with a daemon."""
     project = Project.make_site(tmp_path_factory.mktemp("site") / "project", hosted.url)
-    demo = project.run(sys.executable, "-m", "examples.demo", log="demo.log")
+    project.make_tables()
     workspaces = ("-w", "workspace.yaml", "-w", "people.yaml")
     port = _free_port()
-    daemon = str(Path(__file__).parent / "daemon.py")
     processes = [
         project.start(
             "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *workspaces, log="webserver.log"
-        ),
-        project.start(sys.executable, daemon, "run", *workspaces, log="daemon.log"),
+        )
     ]
     webserver = Webserver(f"http://127.0.0.1:{port}")
     try:
+        # The daemon after the demo: its monitoring would take the runs of the demo's process for lost.
+        demo = project.run(sys.executable, "-m", "examples.demo", log="demo.log")
+        daemon = str(Path(__file__).parent / "daemon.py")
+        processes.append(project.start(sys.executable, daemon, "run", *workspaces, log="daemon.log"))
         loaded = wait_for(lambda: _loaded(webserver), "its code locations loaded", of=processes[0])
         assert set(loaded.values()) == {"RepositoryLocation"}, project.said("webserver.log")
         yield Site(project, webserver, demo, hosted)

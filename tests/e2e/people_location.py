@@ -19,6 +19,7 @@ from lume_dagster import (
     build_lume_alerts,
     build_lume_assets,
     build_lume_batch_sensor,
+    build_lume_corrections,
     build_lume_run_sensor,
     lume_automation_condition,
 )
@@ -81,6 +82,13 @@ defs = dg.Definitions.merge(
         partitions_def=arrivals,
         source_path=ARRIVALS,
         checks=LumeChecks(reject_rate_error=0.4),
+    ),
+    build_lume_corrections(
+        flow_version="arrivals:v1",
+        partitions_def=arrivals,
+        files=BatchFiles("data/corrected/{partition_key}.csv", settle_seconds=1),
+        minimum_interval_seconds=1,
+        default_status=RUNNING,
     ),
     dg.Definitions(
         assets=[arrivals_follower],

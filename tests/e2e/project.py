@@ -26,6 +26,10 @@ PEOPLE_DAMAGED = "ID,Full Name,Mail\n1,Ada,ada@example.com\nx,Bob,\n"
 PEOPLE_BATCHES = {name: PEOPLE_DAMAGED if name.endswith("2") else PEOPLE_GOOD for name in
                   ("a1", "a2", "a3", "b1", "b2", "b3")}  # fmt: skip
 
+# All steps in the process of their run, as a process each costs seconds of imports.
+_ONE_PROCESS = """
+defs = dg.Definitions.merge(defs, dg.Definitions(executor=dg.in_process_executor))
+"""
 # Runs start at once instead of within five seconds, and no more of them than two cores can carry.
 _FASTER = """
 run_coordinator:
@@ -113,6 +117,8 @@ class Project:
         Its flow `orders` runs in a Lume at another address.
         """
         project = cls.make(folder, extra_config=_FASTER, variables={"TESTS_LUME_URL": lume_url})
+        with (folder / "definitions.py").open("a") as definitions:
+            definitions.write(_ONE_PROCESS)
         for name in ("people", "arrivals"):
             (folder / "flows" / name).mkdir()
             (folder / "flows" / name / "v1.yaml").write_text(PEOPLE_FLOW)
@@ -173,6 +179,13 @@ class Project:
             kill_group(process, at_once=True)
         return process.returncode, self.said(log)
 
+    def make_tables(self) -> None:
+        """Makes the tables of Dagster's storage, which two first processes would trip over."""
+        with self.instance() as instance:
+            instance.get_runs(limit=1)
+            instance.all_instigator_state()
+            instance.fetch_run_status_changes(dg.DagsterEventType.RUN_SUCCESS, limit=1)
+
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         with dg.DagsterInstance.from_config(str(self.dagster_home)) as instance:
@@ -189,6 +202,18 @@ class Project:
             ).records
         materialization = found[0].asset_materialization if found else None
         return materialization and {name: held.value for name, held in materialization.metadata.items()}
+
+    def check_result(self, asset: str, check: str, partition: str) -> bool | None:
+        """Whether the latest check of a partition passed; None if there is no result of it."""
+        key = dg.AssetCheckKey(dg.AssetKey.from_user_string(asset), check)
+        with self.instance() as instance:
+            for entry in instance.event_log_storage.get_asset_check_execution_history(key, limit=1000):
+                event = entry.event and entry.event.dagster_event
+                if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                    found = event.asset_check_evaluation_data
+                    if found.partition == partition:
+                        return found.passed
+        return None
 
     def materialized(self, asset: str) -> set[str]:
         """The partitions of an asset that were ever materialized."""
@@ -228,6 +253,14 @@ class Webserver:
             entry["name"]: (entry["locationOrLoadError"] or {}).get("__typename")
             for entry in found["locationEntries"]
         }
+
+    def is_healthy(self, daemon: str) -> bool:
+        """Whether a part of the daemon, such as BACKFILL, gives signs of life."""
+        instance = self.ask(
+            "query ($type: String) { instance { daemonHealth { daemonStatus(daemonType: $type) { healthy } } } }",
+            type=daemon,
+        )
+        return bool(instance["daemonHealth"]["daemonStatus"]["healthy"])
 
     def launch(
         self,

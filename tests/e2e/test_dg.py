@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from examples.flights import FOLDER, raw_flights, write_batches
+from tests.conftest import PROJECT
 from tests.e2e.conftest import DAMAGED, DAYS, Site, make_project
 from tests.e2e.project import Project, kill_group, wait_for
 
@@ -19,6 +21,11 @@ DEMO = (sys.executable, "-m", "examples.demo")
 
 def launch(day: str) -> tuple[str, ...]:
     return ("dg", "launch", "--assets", "group:flights", "--partition", day)
+
+
+def anonymous(printed: str) -> list[str]:
+    """Lines without the ids of runs, and without the space that fills columns up."""
+    return [" ".join(line.split()) for line in re.sub(r"run_[0-9A-Z]{26}", "RUN", printed).splitlines()]
 
 
 def source(day: str) -> str:
@@ -55,9 +62,7 @@ class Launches:
 def launches(tmp_path_factory: pytest.TempPathFactory, batches: dict[str, bytes]) -> Launches:
     """A good batch and a damaged one, launched at once."""
     project = make_project(tmp_path_factory.mktemp("launches") / "project", batches)
-    with project.instance() as instance:  # two first launches at once trip over each other, making its tables
-        instance.get_runs(limit=1)
-        instance.all_instigator_state()
+    project.make_tables()
     processes = {day: project.start(*launch(day), log=f"{day}.log") for day in (GOOD, DAMAGED)}
     try:
         return Launches(
@@ -85,7 +90,9 @@ def test_dg_launch_materializes_a_good_batch_and_exits_with_0(launches: Launches
 def test_dg_launch_exits_with_1_when_the_audit_stops_the_batch(launches: Launches) -> None:
     code, output = launches.ended[DAMAGED]
     assert code == 1, output
-    assert f"the audit stopped the batch '{source(DAMAGED)}'" in output
+    (console,) = re.findall(r"```console\n(.*?)```", (PROJECT / "docs" / "audit.md").read_text(), re.DOTALL)
+    assert re.findall(rf"--partition {DAMAGED} .*\n(.*)", console) == ["1"]
+    assert anonymous(console)[-1] in anonymous(output)
     assert DAMAGED in launches.project.materialized("rejects_review")
     for asset in ("flights/mapped", "carrier_punctuality"):
         assert DAMAGED not in launches.project.materialized(asset)
@@ -111,6 +118,10 @@ def test_the_demo_holds_what_it_claims(site: Site) -> None:
     code, output = site.demo
     assert code == 0, output
     assert "NO " not in output
+    (shown,) = re.findall(r"```text\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    for line in filter(None, anonymous(shown.replace("...\n", ""))):
+        assert line in anonymous(output)
+    assert "Warning" not in output
 
 
 def test_a_demo_killed_in_the_middle_of_a_run_starts_again_and_two_run_at_once(project: Project) -> None:

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from lume_dagster.engine import database as database_module
 from lume_dagster.engine import duckdb_database as duckdb_module
-from lume_dagster.service.models import CreateRun, Run
+from lume_dagster.service.models import CorrectRun, CreateRun, RecordCorrection, Run
 from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
 from lume_dagster.service.status import ACTIVE
@@ -109,6 +109,45 @@ def test_a_batch_that_fails_leaves_the_table_as_it_was(
     people.write_text("ID,Full Name,Mail\nx,,\n")
     assert complete(service, people, force_rerun=True).status == "FAILED"
     assert rows() == before
+
+
+def test_a_correction_writes_its_batch_anew_and_no_other(
+    service: LumeService, people: Path, tmp_path: Path, rows: Rows
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("ID,Full Name,Mail\n1,Zoe,\n")
+    beside = complete(service, other)
+    first = complete(service, people)
+    batch = [row[:2] for row in rows() if row[2] == str(people)]
+    corrected, created = correct(service, first, {3: {"ID": "3"}})
+    assert created
+    assert rows() == sorted(
+        [
+            (1, "Zoe", str(other), beside.id),
+            *((*row, str(people), corrected.id) for row in (*batch, (3, name_of(people, 3)))),
+        ],
+        key=lambda row: (row[2], row[0]),
+    )
+    before = rows()
+    again, created = correct(service, first, {3: {"ID": "3"}})
+    assert (again.id, created) == (corrected.id, False)
+    assert rows() == before
+    forced = complete(service, people, force_rerun=True)
+    assert [row for row in rows() if row[2] == str(people)] == [
+        (*row, str(people), forced.id) for row in batch
+    ]
+
+
+def correct(service: LumeService, run: Run, records: dict[int, dict[str, str | None]]) -> tuple[Run, bool]:
+    asked = CorrectRun(
+        records=[RecordCorrection(row_number=row, values=values) for row, values in records.items()]
+    )
+    corrected, created = service.correct_run(run.id, asked)
+    return asyncio.run(service.wait_for_run(corrected.id, 30, "final")), created
+
+
+def name_of(batch: Path, row: int) -> str:
+    return batch.read_text().splitlines()[row].split(",")[1]
 
 
 def test_what_the_database_refuses_fails_the_run(

@@ -1,0 +1,176 @@
+"""The step that hands in the corrected rejects of a batch."""
+
+# Dagster reads the annotations of the steps at run time, so that they are not postponed here.
+from collections.abc import Iterator
+
+import dagster as dg
+
+from lume_dagster.attempts import untold
+from lume_dagster.batch_events import Event, failure_of
+from lume_dagster.batches import BatchFiles, FoundFile
+from lume_dagster.client import LumeError, LumeRun
+from lume_dagster.client.current_run import current_run
+from lume_dagster.history import run_id_of
+from lume_dagster.metadata import RUN_ID, correction_metadata, latest_materialization, run_metadata
+from lume_dagster.resource import LumeResource
+from lume_dagster.run_handler import LumeRunHandler
+
+_FILE_MARK = "lume/file_mark"
+
+
+def correction_step(
+    spec: dg.AssetSpec,
+    *,
+    run_key: dg.AssetKey,
+    files: BatchFiles,
+    flow_version: str,
+    resource_key: str,
+    retry_policy: dg.RetryPolicy | None,
+    pool: str | None,
+) -> dg.AssetsDefinition:
+    """The step that hands in the corrected rejects of a batch, and waits for the run that holds them.
+
+    Args:
+        spec: The asset of the corrections.
+        run_key: The asset of the runs.
+        files: Where the corrected files lie.
+        flow_version: The flow version of the runs.
+        resource_key: Key of the `LumeResource`.
+        retry_policy: How often a crashed run, or a Lume out of reach, is tried again.
+        pool: The pool that the step takes part in.
+    """
+
+    @dg.multi_asset(
+        name=f"{flow_version.replace('-', '_').replace(':', '__')}__corrections",
+        specs=[spec],
+        required_resource_keys={resource_key},
+        retry_policy=retry_policy,
+        pool=pool,
+    )
+    def hand_in(context: dg.AssetExecutionContext) -> Iterator[Event | dg.Output[None]]:
+        lume: LumeResource = getattr(context.resources, resource_key)
+        try:
+            reviewed = lume.client.run_status(run_id_of(context.instance, run_key, context.partition_key))
+            told = _Corrections(context, lume, files, spec.key, reviewed).hand_in()
+        except LumeError as error:
+            raise failure_of(error, flow_version) from error
+        yield from untold(context, iter([told]))
+
+    return hand_in
+
+
+class _Corrections:
+    """The corrected rejects of a batch.
+
+    Args:
+        context: The step.
+        lume: The Lume.
+        files: Where the corrected files lie.
+        key: The asset of the corrections.
+        reviewed: The run that the batch's assets stand for, whose rejects were corrected.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        lume: LumeResource,
+        files: BatchFiles,
+        key: dg.AssetKey,
+        reviewed: LumeRun,
+    ) -> None:
+        self._context = context
+        self._lume = lume
+        self._files = files
+        self._key = key
+        self._reviewed = reviewed
+        self._partition = context.partition_key
+        self._path = files.path_of(self._partition)
+
+    def hand_in(self) -> Event:
+        """Hands in the file, unless there is none, or it was before; returns what there is to tell.
+
+        Raises:
+            dagster.Failure: The file cannot be taken, or the run of the corrections has failed.
+            LumeError: The file cannot be read, or Lume refuses the corrections or cannot be reached.
+        """
+        file = self._files.look(self._partition)
+        if file is None:
+            self._context.log.info(f"there is no file {self._path}: nothing to hand in")
+            return self._told(self._reviewed, 0, None)
+        taken = latest_materialization(self._context.instance, self._key, self._partition)
+        tags = (taken.tags or {}) if taken else {}
+        if taken is None or tags.get(_FILE_MARK) != file.mark:
+            return self._hand_in(file)
+        self._context.log.info(f"{self._path} was handed in before, and is not again")
+        run_id = tags[RUN_ID]
+        if run_id == self._reviewed.id or self._stands(run_id):  # what was told of it still holds
+            return dg.MaterializeResult(
+                asset_key=self._key,
+                metadata=taken.metadata,
+                data_version=dg.DataVersion(run_id),
+                tags={RUN_ID: run_id, _FILE_MARK: file.mark},
+            )
+        self._context.log.warning(
+            f"its corrections are not in {self._reviewed.label}; put the file there anew to have them back"
+        )
+        return self._told(self._reviewed, 0, file)
+
+    def _stands(self, run_id: str) -> bool:
+        """Whether a run is the batch's, though the batch's assets do not stand for it yet."""
+        run = current_run(self._lume.client, self._reviewed.flow_version, self._reviewed.source_path)
+        return run is not None and run.id == run_id
+
+    def _hand_in(self, file: FoundFile) -> Event:
+        self._refuse_older(file)
+        records = self._records()
+        handler = LumeRunHandler(
+            self._context,
+            self._lume,
+            flow_version=self._reviewed.flow_version,
+            source_path=self._reviewed.source_path,
+            asset_key=self._key,
+        )
+        corrected = handler.correct(self._reviewed, records)
+        if corrected.failed and corrected.id != self._reviewed.id:
+            raise self._refusal(
+                f"{corrected.label} of its corrections is {corrected.status}: {corrected.error_message}",
+                corrected,
+            )
+        return self._told(corrected, len(records), file)
+
+    def _refuse_older(self, file: FoundFile) -> None:
+        """Row numbers of another state of the batch would correct the wrong records."""
+        run: LumeRun = self._reviewed
+        while (corrects := run.corrects) is not None:  # corrections leave row numbers as they are
+            run = self._lume.client.run_status(corrects.run_id)
+        if file.modified and run.finished_at and file.modified < run.finished_at:
+            raise self._refusal(
+                f"{self._path} was written at {file.modified:%Y-%m-%d %H:%M:%S %Z}, before {run.label} mapped the "
+                "batch anew, and its row numbers may be others; correct the rejects of that run, and put them there"
+            )
+
+    def _records(self) -> dict[int, dict[str, str | None]]:
+        from lume_dagster.review import read_corrections  # noqa: PLC0415 - pyarrow is heavy
+
+        with self._files.open(self._partition) as text:
+            try:
+                return read_corrections(text, self._path, self._reviewed)
+            except ValueError as error:
+                raise self._refusal(str(error)) from error
+
+    def _told(self, corrected: LumeRun, records: int, file: FoundFile | None) -> Event:
+        url = self._lume.url_of(corrected)
+        path = self._path if file else None
+        return dg.MaterializeResult(
+            asset_key=self._key,
+            metadata=correction_metadata(self._reviewed, corrected, records, path, url),
+            data_version=dg.DataVersion(corrected.id),
+            tags={RUN_ID: corrected.id} | ({_FILE_MARK: file.mark} if file else {}),
+        )
+
+    def _refusal(self, reason: str, run: LumeRun | None = None) -> dg.Failure:
+        return dg.Failure(
+            f"the batch {self._partition!r} stays as it was: {reason}",
+            metadata=run_metadata(run, self._lume.url_of(run)) if run else None,
+            allow_retries=run is not None and run.crashed,
+        )
