@@ -22,6 +22,7 @@ from lume_dagster.engine import load_flow
 from lume_dagster.service.embedded import EmbeddedTransport
 from lume_dagster.service.runs import LumeService
 from tests.conftest import PROJECT
+from tests.scripted_model import says, scripted_model
 
 PAGE = (PROJECT / "docs" / "create-flow.md").read_text()
 (SAMPLE, MORE), (WANTED,) = (
@@ -66,10 +67,11 @@ def call(line: str, typed: str | None = None) -> Result:
 
 
 def test_the_blocks_of_the_page_run(folder: Path) -> None:
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL):
-        for line in block.splitlines():
-            result = call(line.removeprefix("lume-dagster "))
-            assert result.exit_code == 0, result.output
+    with scripted_model(says({})) as model:
+        for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL):
+            for line in block.replace("https://llm.example.com/v1", model.url).splitlines():
+                result = call(line.removeprefix("lume-dagster "))
+                assert result.exit_code == 0, result.output
     v1, v2 = (load_flow(folder / "flows" / "orders" / f"{version}.yaml") for version in ("v1", "v2"))
     assert v1.mapper["country"]["lookup"]["table"] == {"Germany": "DE", "France": "FR"}
     assert v2.mapper["country"]["lookup"]["table"] == {"Germany": "DE", "France": "FR", "USA": "US"}

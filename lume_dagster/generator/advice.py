@@ -211,12 +211,7 @@ class _Hearing:
             said = f"{self._who} proposes the same"
             self.made[name] = replace(current, reasons=(*current.reasons, said))
         else:
-            self.made[name] = replace(
-                made,
-                notes=(f"{self._who} proposed it", *made.notes),
-                runners_up=_others(current, made),
-                advised_by=self._model,
-            )
+            self.made[name] = replace(made, runners_up=_others(current, made), advised_by=self._model)
 
     def classify(self, classes: Iterable[_ClassAdvice]) -> None:
         """Take the options of source values, or drop them; a lookup that knows no value then is dropped as a whole."""

@@ -66,7 +66,7 @@ def make_question(drafter: Drafter, draft: Draft, trial: Trial, disclosure: Disc
     """
     fields = [field for field in draft.fields if _is_in_question(field, trial)]
     told_fields = list(
-        _fitting({"required": field.required, **_field(field.name, drafter)} for field in fields)
+        _fitting({**_field(field.name, drafter), "required": field.required} for field in fields)
     )
     lookups = [field for field in draft.fields if field.unclassified and not field.chosen]
     hidden = drafter.columns if disclosure.masked else _hidden(drafter, draft)

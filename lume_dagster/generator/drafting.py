@@ -355,7 +355,10 @@ class Drafter:
         made = replace(
             drafted,
             operation=lookup_entry(column, classes),
-            reasons=(*drafted.reasons, f"{len(accepted)} of {len(classes)} different values are classified"),
+            reasons=(
+                *drafted.reasons,
+                f"{len(accepted)} of {len(classes)} different values are classified",
+            ),
             unclassified=tuple(missed),
         )
         return _noted(made, self._missed(column, missed), at_most=drafted.confidence) if missed else made
