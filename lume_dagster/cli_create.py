@@ -80,8 +80,9 @@ def create_command(
 ) -> None:
     """Make a flow out of a sample: propose a mapper, try it, review it, write it, and run it on the sample.
 
-    The file is FLOWS/NAME/VERSION.yaml; none that is there is touched. With --yes, a required field without a
-    proposal leaves a draft for editing instead, FLOWS/NAME/draft.yaml, and exit code 1.
+    The file is FLOWS/NAME/VERSION.yaml; none that is there is touched. A required field without a proposal, with --yes,
+    and a mapper that maps no record of the sample leave a draft for editing instead, FLOWS/NAME/draft.yaml, and exit
+    code 1.
 
     What a language model proposes counts only if it holds on the sample, and is marked for review.
     """
@@ -125,17 +126,13 @@ def create_command(
                 draft, trial = _Review(session, engine, drafter, trial).of(draft)
             elif not as_json:
                 _print_draft(session, draft, trial, sample)
-        file = _write(catalog, flow_version, draft)
+        file = _write(catalog, flow_version, draft, trial)
     except (EngineError, SampleError, ServiceError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    if draft.unmapped:
-        names = ", ".join(field.name for field in draft.unmapped)
+    if why := _useless(draft, trial):
         if as_json:
             click.echo(json.dumps(_told(draft, trial, sample, file=str(file)), indent=2))
-        raise click.ClickException(
-            f"required fields without a proposal: {names}. Map them in {file}, and then: "
-            f"lume-dagster flows promote {file}"
-        )
+        raise click.ClickException(f"{why} in {file}, and then: lume-dagster flows promote {file}")
     with session.client() as client:
         run = client.run(flow_version, source_path).wait()
     if as_json:
@@ -169,12 +166,23 @@ def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
     return schema, None
 
 
-def _write(catalog: FlowCatalog, flow_version: str, draft: Draft) -> Path:
-    """Writes the version, or a draft to edit where required fields are open."""
+def _useless(draft: Draft, trial: Trial) -> str | None:
+    """Why a draft would map no record, and what to do; None if it would map some."""
+    if draft.unmapped:
+        names = ", ".join(field.name for field in draft.unmapped)
+        return f"required fields without a proposal: {names}. Map them"
+    if not trial.mapped:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in trial.by_type.items())
+        return f"no record of the sample can be mapped; rejected for {kinds}. Mend the mapper"
+    return None
+
+
+def _write(catalog: FlowCatalog, flow_version: str, draft: Draft, trial: Trial) -> Path:
+    """Writes the version, or a draft to edit where it would map nothing."""
     from lume_dagster.generator.flow_file import flow_file  # noqa: PLC0415
 
     text = flow_file(draft)
-    if draft.unmapped:
+    if _useless(draft, trial):
         return catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
     catalog.create(flow_version, text)
     return catalog.path(flow_version)
