@@ -100,7 +100,9 @@ def test_a_model_of_no_use_leaves_the_rules_proposals(folder: Path, monkeypatch:
     assert KEY not in draft
 
 
-def test_a_person_sees_what_was_proposed_and_what_was_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_sees_what_was_proposed_and_what_was_dropped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cli_create, "_is_terminal", lambda: True)
     dropped = {"fields": [{"field": "aisle", "operation": {"extract": "nowhere\x1b[31m"}}]}
     with scripted_model(says(dropped), says(GOOD)) as model:
@@ -112,6 +114,8 @@ def test_a_person_sees_what_was_proposed_and_what_was_dropped(monkeypatch: pytes
         made = call(line, "accept\n\n")
     assert made.exit_code == 0, made.output
     assert "proposed by a language model (m-1)" in made.output
+    written = (folder / "flows" / "things" / "v1.yaml").read_text()
+    assert "# chosen by a person, proposed by a language model (m-1)" in written
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ class _Hearing:
             said = f"{self._who} proposes the same"
             self.made[name] = replace(current, reasons=(*current.reasons, said))
         else:
-            self.made[name] = replace(made, runners_up=_others(current, made), advised_by=self._model)
+            self.made[name] = _in_place_of(current, replace(made, advised_by=self._model))
 
     def classify(self, classes: Iterable[_ClassAdvice]) -> None:
         """Take the options of source values, or drop them; a lookup that knows no value then is dropped as a whole."""
@@ -223,7 +223,9 @@ class _Hearing:
                 found.setdefault(one.field, {}).setdefault(one.value, one.option)
         for name, options in found.items():
             current = self.made.get(name) or self._draft.field(name)
-            self.made[name] = self._classified(current, options)
+            made = self._classified(current, options)
+            if made is not current:
+                self.made[name] = made
         for name, field in [*self.made.items()]:
             if field.entry.get("lookup", {}).get("table") == {}:
                 why = f"no value of {field.sources[0]} is clearly one of the options"
@@ -236,10 +238,12 @@ class _Hearing:
 
     def failure(self, name: str, before: Trial, after: Trial) -> str | None:
         """Why what is taken over for a field does not hold on the sample; None if it does."""
-        current = self._draft.field(name)
-        is_new = self.made[name].sources != current.sources or not current.unclassified
-        was_better = current.operation is not None and after.rejects(name) > before.rejects(name)
-        if was_better or (is_new and after.rejects_too_many(name)):
+        current, made = self._draft.field(name), self.made[name]
+        if made.operation == current.operation:
+            return None
+        is_new = made.sources != current.sources or not current.unclassified
+        is_worse = current.operation is not None and after.rejects(name) > before.rejects(name)
+        if is_worse or (is_new and after.rejects_too_many(name)):
             return f"it rejects records of the sample: {after.reject_types(name)}"
         return "it gives no record of the sample a value" if name in after.empty else None
 
@@ -262,11 +266,12 @@ class _Hearing:
         return self._classified(empty, operation.get("lookup", {}).get("table", {}))
 
     def _classified(self, field: DraftField, classes: Mapping[str, Any]) -> DraftField:
-        """The field whose lookup knows the values, where it did not yet and they are options."""
+        """The field whose lookup knows the values, if the model was told of them and they become options."""
         options = self._drafter.options(field.name)
+        told = {value for column in field.sources for value in self._question.clear.get(column, ())}
         taken = {}
         for value, said in classes.items():
-            if value not in field.unclassified:
+            if value not in told or value not in field.unclassified:
                 continue
             option = next((one for one in options if _is_same(one.value, said)), None)
             if option is None:
@@ -299,6 +304,8 @@ def _refusal(operation: Mapping[str, Any]) -> str | None:
     """Why an operation is not taken whatever it does on the sample; None if it may be."""
     if len(json.dumps(operation)) > _LONGEST_OPERATION:
         return f"it is longer than {_LONGEST_OPERATION} characters"
+    if "lookup" in operation and len(operation) > 1:
+        return "a lookup gives options as they are, and nothing stands beside it"
     parts = operation.get("coalesce")
     if "default" in operation or (isinstance(parts, list) and any(isinstance(part, dict) for part in parts)):
         return "a fixed text in the place of an absent value makes values up"
@@ -308,11 +315,14 @@ def _refusal(operation: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _others(current: DraftField, made: DraftField) -> tuple[RunnerUp, ...]:
-    """The columns that came into question before, what was proposed so far in front."""
+def _in_place_of(current: DraftField, made: DraftField) -> DraftField:
+    """What is taken over, with what the rules proposed and the columns that came into question."""
     former = tuple(RunnerUp(source, current.confidence) for source in current.sources[:1])
-    others = (*former, *current.runners_up)
-    return tuple(other for other in others if other.source not in made.sources)
+    others = tuple(other for other in (*former, *current.runners_up) if other.source not in made.sources)
+    if current.operation is None:
+        return replace(made, runners_up=others)
+    note = f"the rules proposed {_short(current.entry)} ({current.confidence:.2f})"
+    return replace(made, runners_up=others, notes=(*made.notes, note))
 
 
 def _is_same(option: Any, said: Any) -> bool:

@@ -7,7 +7,7 @@ columns that may hold what the schema calls sensitive are masked, whatever is al
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +44,13 @@ class Question:
     Attributes:
         fields: The target fields for which it may propose an operation.
         to_classify: Target fields of whose source values it may classify some.
+        clear: The values that it sees as they are, by column.
         text: All that it is told, as JSON.
     """
 
     fields: tuple[str, ...]
     to_classify: tuple[str, ...]
+    clear: Mapping[str, Sequence[str]]
     text: str
 
 
@@ -93,6 +95,7 @@ def make_question(drafter: Drafter, draft: Draft, trial: Trial, disclosure: Disc
     return Question(
         tuple(field["name"] for field in told_fields),
         tuple(one["target_field"]["name"] for one in told_values),
+        clear,
         json.dumps(content, ensure_ascii=False),
     )
 

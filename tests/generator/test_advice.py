@@ -125,6 +125,11 @@ def test_what_holds_on_the_sample_lands_in_the_file_marked(advise: Advise) -> No
         ("aisle", {"lookup": {"from": "q1", "table": {"A-17": "A"}}}, "the field has no options"),
         ("aisle", {"lookup": {"from": "q1", "file": "/etc/passwd"}}, "plain name of a file"),
         ("aisle", {"lookup": {"from": "q1", "table": {}, "on_miss": "null"}}, "on_miss"),
+        (
+            "aisle",
+            {"lookup": {"from": "q1", "table": {"A-17": "A"}}, "steps": ["trim"]},
+            "nothing stands beside it",
+        ),
         ("aisle", {"regex": {"from": "q1", "pattern": "(?<=x)(.)"}}, "regex"),
         ("aisle", {"concat": ["q1", {"text": "\x00"}]}, "NUL"),
         ("aisle", {"concat": ["q1"] * 2000}, "longer than 4000 characters"),
@@ -195,10 +200,11 @@ def test_a_better_proposal_is_not_given_up(advise: Advise) -> None:
     field = draft.field("birth_date")
     assert field.advised_by is None
     assert any("%Y" in note and "dropped" in note for note in field.notes)
-    other = {"date": {"from": "birth_date", "formats": ["%d/%m/%Y"]}}
+    other = {"date": {"from": "birth_date", "formats": ["%m/%d/%Y"]}}
     draft, _ = advise(Model(operation("birth_date", other)), properties, content)
-    assert draft.field("birth_date").operation == other
-    assert not draft.field("birth_date").accepted
+    field = draft.field("birth_date")
+    assert (field.operation, field.accepted) == (other, False)
+    assert any(note.startswith("the rules proposed {") for note in field.notes)
     same, _ = advise(Model(operation("birth_date", {"extract": "birth_date"})), properties, content)
     assert same.field("birth_date").reasons[-1] == "a language model (oracle-1) proposes the same"
 
@@ -208,6 +214,22 @@ def test_texts_for_nothing_are_found_in_its_columns_too(advise: Advise) -> None:
     draft, trial = advise(Model(operation("paid_on", {"extract": "q2"})), content=content)
     assert draft.source == {"null_values": ["", "NA"]}
     assert trial.rejected == 0
+
+
+def test_values_that_were_not_told_are_not_classified(advise: Advise) -> None:
+    table = {"glad": "happy", "gloomy": "sad", "cheerful": "happy", "blue": "sad"}
+    says = operation("feeling", {"lookup": {"from": "mood", "table": table}})
+    for disclosure in (Disclosure(sample_values=0), Disclosure(masked=True)):
+        draft, _ = advise(Model(says), disclosure=disclosure)
+        assert draft.field("feeling").is_open
+        assert "no value of mood is clearly one of the options" in draft.field("feeling").notes[-1]
+
+
+def test_classes_of_a_field_without_a_lookup_change_nothing(advise: Advise) -> None:
+    classes = [{"field": name, "value": "glad", "option": "happy"} for name in ("aisle", "feeling")]
+    draft, _ = advise(Model({"classes": classes}))
+    before, _ = advise(Model({}))
+    assert draft.fields == before.fields
 
 
 @pytest.mark.parametrize(
