@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 from pathlib import Path
 
 import httpx
@@ -86,6 +87,19 @@ def test_a_model_of_the_environment_is_asked_with_its_key(monkeypatch: pytest.Mo
     assert b"A-17" not in body
     assert b"A-99" in body
     assert KEY not in made.output
+
+
+def test_without_an_address_no_connection_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: object) -> None:
+        raise AssertionError("a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setenv("LUME_LLM_MODEL", "m-1")
+    monkeypatch.setenv("LUME_LLM_API_KEY", KEY)
+    refused = call(f"{LINE} --yes")
+    assert "required fields without a proposal: aisle" in refused.stderr
+    asked = call(f"{LINE} --yes --llm-base-url http://localhost:1/v1")
+    assert isinstance(asked.exception, AssertionError)  # it would be seen
 
 
 def test_a_model_of_no_use_leaves_the_rules_proposals(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
