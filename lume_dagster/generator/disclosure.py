@@ -1,7 +1,7 @@
 """What a language model is told of a sample and a target schema: no more than it is asked about, and than is allowed.
 
-It hears of what the rules left open: the fields, the columns by their names, and a few values of each. Values of
-columns that may hold what the schema calls sensitive are masked, whatever is allowed otherwise.
+It hears of the fields that the rules left open, of all columns by their names, and of a few values of those that are
+not settled. Values of columns that may hold what the schema calls sensitive are masked, whatever is allowed otherwise.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from lume_dagster.generator.drafting import ACCEPTED, Draft, Drafter, DraftField
@@ -66,17 +67,13 @@ def make_question(drafter: Drafter, draft: Draft, trial: Trial, disclosure: Disc
         trial: What became of the sample by it.
         disclosure: How much may be told.
     """
-    fields = [field for field in draft.fields if _is_in_question(field, trial)]
+    fields = [field for field in draft.fields if _is_open(field, trial)]
     told_fields = list(
         _fitting({**_field(field.name, drafter), "required": field.required} for field in fields)
     )
     lookups = [field for field in draft.fields if field.unclassified and not field.chosen]
     hidden = drafter.columns if disclosure.masked else _hidden(drafter, draft)
-    profiles = {column.name: column for column in drafter.sample.profile.columns}
-    values = {
-        name: _values(profiles[name], lookups, disclosure.sample_values)
-        for name in _columns(drafter, draft, [*fields, *lookups])
-    }
+    values = _values_of_columns(drafter, draft, fields, lookups, disclosure.sample_values)
     told_columns = list(_fitting(_column(name, found, name in hidden) for name, found in values.items()))
     clear = {
         column["name"]: values[column["name"]] for column in told_columns if column["name"] not in hidden
@@ -118,7 +115,7 @@ def _masked(char: str) -> str:
     return char if char.isascii() and char.isprintable() else "?"
 
 
-def _is_in_question(field: DraftField, trial: Trial) -> bool:
+def _is_open(field: DraftField, trial: Trial) -> bool:
     if field.chosen:
         return False
     if field.operation is None or field.confidence < ACCEPTED:
@@ -132,23 +129,33 @@ def _hidden(drafter: Drafter, draft: Draft) -> frozenset[str]:
     As long as it is not sure where a sensitive field comes from, these are all that are not sure to be something else.
     """
     sensitive = [field for field in draft.fields if drafter.is_sensitive(field.name)]
-    found = {name for field in sensitive for name in field.sources}
-    found |= {other.source for field in sensitive for other in field.runners_up}
+    found = {name for field in sensitive for name in _in_question(field)}
     if not all(field.accepted for field in sensitive):
         others = (field for field in draft.fields if field.accepted and field not in sensitive)
         found |= drafter.columns - {name for field in others for name in field.sources}
     return frozenset(found)
 
 
-def _columns(drafter: Drafter, draft: Draft, asked: Iterable[DraftField]) -> list[str]:
-    """The columns to tell of: those that come into question, those that no field is sure of, and the others."""
-    near = [
-        name for field in asked for name in (*field.sources, *(other.source for other in field.runners_up))
-    ]
-    taken = {name for field in draft.fields if field.accepted for name in field.sources}
-    every = [column.name for column in drafter.sample.profile.columns]
-    ranked = dict.fromkeys([*near, *(name for name in every if name not in taken), *every])
-    return [name for name in ranked if len(name) <= _LONGEST_NAME][:_MOST_COLUMNS]
+def _in_question(field: DraftField) -> Iterator[str]:
+    """The columns that a field is, or could be made of."""
+    yield from field.sources
+    yield from (other.source for other in field.runners_up)
+
+
+def _values_of_columns(
+    drafter: Drafter, draft: Draft, fields: Iterable[DraftField], lookups: Sequence[DraftField], most: int
+) -> dict[str, list[str]]:
+    """Values of each column: first those in question, then those that no field is sure of, then, without any, the others."""
+    columns = {
+        column.name: column for column in drafter.sample.profile.columns if len(column.name) <= _LONGEST_NAME
+    }
+    near = [name for field in (*fields, *lookups) for name in _in_question(field) if name in columns]
+    settled = {name for field in draft.fields if field.accepted for name in field.sources}.difference(near)
+    ranked = dict.fromkeys([*near, *sorted(columns, key=lambda name: name in settled)])
+    return {
+        name: [] if name in settled else _values(columns[name], lookups, most)
+        for name in islice(ranked, _MOST_COLUMNS)
+    }
 
 
 def _values(column: ColumnProfile, lookups: Iterable[DraftField], most: int) -> list[str]:

@@ -89,7 +89,8 @@ class LanguageModel:
         content = json.dumps(body).encode()
         _logger.info("asking %r: %d bytes", self, len(content))
         deadline = time.monotonic() + self._settings.timeout_seconds
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 return self._asked(content, deadline)
             except _TryAgainError as error:
@@ -97,7 +98,7 @@ class LanguageModel:
                 if attempt == _ATTEMPTS or time.monotonic() + pause >= deadline:
                     raise AdviserError(str(error)) from None
                 time.sleep(pause)
-        raise AssertionError
+            attempt += 1
 
     def _asked(self, content: bytes, deadline: float) -> str:
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
