@@ -145,7 +145,7 @@ def _in_question(field: DraftField) -> Iterator[str]:
 def _values_of_columns(
     drafter: Drafter, draft: Draft, fields: Iterable[DraftField], lookups: Sequence[DraftField], most: int
 ) -> dict[str, list[str]]:
-    """Values of each column: first those in question, then those that no field is sure of, then, without any, the others."""
+    """Values of each column: first of those in question, then of those not settled; then the others, without any."""
     columns = {
         column.name: column for column in drafter.sample.profile.columns if len(column.name) <= _LONGEST_NAME
     }
