@@ -256,6 +256,9 @@ class Drafter:
             confidence: How sure it is that this is the column.
             reason: Who says so.
 
+        Returns:
+            The field; it stays open, with a note, if the column has too many different values.
+
         Raises:
             KeyError: The sample has no such column.
         """
@@ -337,15 +340,15 @@ class Drafter:
         counts = self.sample.counts(column)
         if all(text in {option.text for option in options} for text in counts):
             return drafted
-        if len(counts) > _MOST_CLASSES:
-            return _opened(drafted, f"{column} has {len(counts)} different values, too many for options")
         made = self._lookup(drafted, column, options)
-        if not (made.operation or {})["lookup"]["table"]:
-            return _opened(drafted, f"no value of {column} is clearly one of the options")
-        return made
+        if made.operation is None or made.operation["lookup"]["table"]:
+            return made
+        return _opened(drafted, f"no value of {column} is clearly one of the options")
 
     def _lookup(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
         counts = self.sample.counts(column)
+        if len(counts) > _MOST_CLASSES:
+            return _opened(drafted, f"{column} has {len(counts)} different values, too many for options")
         description = str(self._leaves[drafted.name].get("description", ""))
         classes = classify(counts, options, field=drafted.name, description=description)
         accepted = [found for found in classes if found.accepted]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lume_dagster.engine import Engine, parse_flow
 from lume_dagster.engine.yaml_document import parse_yaml
+from lume_dagster.generator import drafting
 from lume_dagster.generator.advice import ADVISED, FORMS, INSTRUCTIONS, AdviserError, take_advice
 from lume_dagster.generator.disclosure import Disclosure, mask
 from lume_dagster.generator.drafting import Draft, Drafter
@@ -223,6 +224,12 @@ def test_values_that_were_not_told_are_not_classified(advise: Advise) -> None:
         draft, _ = advise(Model(says), disclosure=disclosure)
         assert draft.field("feeling").is_open
         assert "no value of mood is clearly one of the options" in draft.field("feeling").notes[-1]
+
+
+def test_a_column_of_too_many_values_is_no_lookup(advise: Advise, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafting, "_MOST_CLASSES", 3)
+    draft, _ = advise(Model(operation("feeling", {"extract": "mood"})))
+    assert "mood has 4 different values, too many for options" in draft.field("feeling").notes[-1]
 
 
 def test_classes_of_a_field_without_a_lookup_change_nothing(advise: Advise) -> None:
