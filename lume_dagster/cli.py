@@ -36,6 +36,7 @@ from lume_dagster.results_file import write_results_file
 
 if TYPE_CHECKING:
     from lume_dagster.engine import FlowVersion
+    from lume_dagster.service import ServiceSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +68,13 @@ class Session:
             with self.connection.open() as client:
                 yield client
         except (LumeError, ValueError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+    def embedded_settings(self) -> ServiceSettings:
+        """The settings of the embedded Lume; what is wrong with them ends the command likewise."""
+        try:
+            return self.connection.embedded_settings()
+        except LumeError as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -429,7 +437,7 @@ def promote_flow(session: Session, source: str, name: str | None, as_json: bool)
     from lume_dagster.service.errors import ServiceError  # noqa: PLC0415 - heavy, and an extra
     from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415 - heavy, and an extra
 
-    catalog = FlowCatalog(session.connection.embedded_settings().flows)
+    catalog = FlowCatalog(session.embedded_settings().flows)
     try:
         is_file = source.endswith((".yaml", ".yml"))
         file = Path(source) if is_file else catalog.path(source)
@@ -508,7 +516,7 @@ def serve(session: Session, host: str, port: int) -> None:
             f"serve needs the package {error.name!r}: install 'lume-dagster[serve]'"
         ) from error
     try:
-        server.serve(session.connection.embedded_settings(), host=host, port=port)
+        server.serve(session.embedded_settings(), host=host, port=port)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from lume_dagster.client import LumeRun
+from lume_dagster.client import LumeError, LumeRun
 from lume_dagster.plain_text import visible
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lume_dagster.generator.sample import Sample
     from lume_dagster.generator.trial import Trial
     from lume_dagster.service.flows import FlowCatalog
+    from lume_dagster.service.language_model import LanguageModel
 
 _SHOWN_TEXT = 40
 _DRAFT = "draft.yaml"
@@ -46,6 +47,21 @@ _DRAFT = "draft.yaml"
     help="Ask nothing: take over what is sure, and mark the rest in the file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--llm-base-url",
+    metavar="URL",
+    help="An OpenAI-compatible API whose language model is asked about what is left open; its key is read from "
+    "LUME_LLM_API_KEY. Without it (and without LUME_LLM_BASE_URL) nothing leaves this machine.",
+)
+@click.option("--llm-model", metavar="NAME", help="The model (LUME_LLM_MODEL).")
+@click.option(
+    "--llm-sample-values",
+    metavar="N",
+    type=click.IntRange(0, 50),
+    help="How many values of a column it may see (LUME_LLM_SAMPLE_VALUES, else 5).",
+)
+@click.option("--llm-mask", is_flag=True, help="It may see only how values are written (LUME_LLM_MASK).")
+@click.option("--no-llm", is_flag=True, help="Ask no language model, although one is configured.")
 @click.pass_obj
 def create_command(
     session: Session,
@@ -56,11 +72,19 @@ def create_command(
     delimiter: str,
     yes: bool,
     as_json: bool,
+    llm_base_url: str | None,
+    llm_model: str | None,
+    llm_sample_values: int | None,
+    llm_mask: bool,
+    no_llm: bool,
 ) -> None:
     """Make a flow out of a sample: propose a mapper, try it, review it, write it, and run it on the sample.
 
-    The file is FLOWS/NAME/VERSION.yaml; none that is there is touched. With --yes, a required field without a
-    proposal leaves a draft for editing instead, FLOWS/NAME/draft.yaml, and exit code 1.
+    The file is FLOWS/NAME/VERSION.yaml; none that is there is touched. A required field without a proposal, with --yes,
+    and a mapper that maps no record of the sample leave a draft for editing instead, FLOWS/NAME/draft.yaml, and exit
+    code 1.
+
+    What a language model proposes counts only if it holds on the sample, and is marked for review.
     """
     if not session.connection.is_embedded:
         raise click.ClickException(
@@ -70,6 +94,7 @@ def create_command(
     if not yes and (as_json or not _is_terminal()):
         raise click.ClickException("there is no terminal to review the proposals on; give --yes")
     from lume_dagster.engine import Engine, EngineError  # noqa: PLC0415 - heavy, and an extra
+    from lume_dagster.generator.advice import take_advice  # noqa: PLC0415
     from lume_dagster.generator.drafting import Drafter  # noqa: PLC0415
     from lume_dagster.generator.matching import SampleError  # noqa: PLC0415
     from lume_dagster.generator.sample import read_sample  # noqa: PLC0415
@@ -77,8 +102,15 @@ def create_command(
     from lume_dagster.service.errors import ServiceError  # noqa: PLC0415
     from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415
 
+    given = {
+        "base_url": llm_base_url,
+        "model": llm_model,
+        "sample_values": llm_sample_values,
+        "mask": llm_mask or None,
+    }
+    model = None if no_llm else _language_model(session, given)
     flow_version = f"{name}:{version}"
-    catalog = FlowCatalog(session.connection.embedded_settings().flows)
+    catalog = FlowCatalog(session.embedded_settings().flows)
     source = {} if delimiter == "," else {"delimiter": delimiter}
     try:
         catalog.check_free(flow_version)
@@ -88,31 +120,26 @@ def create_command(
             drafter = Drafter(sample, target_schema, wanted)
             draft = drafter.draft(f"Drafted from a sample, {Path(source_path).name}.")
             draft, trial = try_draft(engine, draft, sample)
+            if model is not None:
+                draft, trial = take_advice(engine, drafter, draft, trial, model, model.disclosure)
             if not yes:
                 draft, trial = _Review(session, engine, drafter, trial).of(draft)
             elif not as_json:
                 _print_draft(session, draft, trial, sample)
-        file = _write(catalog, flow_version, draft)
+        file = _write(catalog, flow_version, draft, trial)
     except (EngineError, SampleError, ServiceError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    if draft.unmapped:
-        names = ", ".join(field.name for field in draft.unmapped)
+    if why := _useless(draft, trial):
         if as_json:
             click.echo(json.dumps(_told(draft, trial, sample, file=str(file)), indent=2))
-        raise click.ClickException(
-            f"required fields without a proposal: {names}. Map them in {file}, and then: "
-            f"lume-dagster flows promote {file}"
-        )
+        raise click.ClickException(f"{why} in {file}, and then: lume-dagster flows promote {file}")
     with session.client() as client:
         run = client.run(flow_version, source_path).wait()
     if as_json:
         told = _told(draft, trial, sample, file=str(file), flow_version=flow_version, run=_run_told(run))
         click.echo(json.dumps(told, indent=2))
     else:
-        click.echo(f"{flow_version} is written ({file})")
-        if marked := [field.name for field in draft.marked]:
-            click.echo(f"marked for review in it: {', '.join(map(visible, marked))}")
-        click.echo(f"first run {run.id}: {run.status}, {run.rows or 'no rows'}")
+        _print_made(draft, flow_version, file, run)
     if run.failed:
         sys.exit(1)
 
@@ -139,15 +166,36 @@ def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
     return schema, None
 
 
-def _write(catalog: FlowCatalog, flow_version: str, draft: Draft) -> Path:
-    """Writes the version, or a draft to edit where required fields are open."""
+def _useless(draft: Draft, trial: Trial) -> str | None:
+    """Why a draft would map no record, and what to do; None if it would map some."""
+    if draft.unmapped:
+        names = ", ".join(field.name for field in draft.unmapped)
+        return f"required fields without a proposal: {names}. Map them"
+    if not trial.mapped:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in trial.by_type.items())
+        return f"no record of the sample can be mapped; rejected for {kinds}. Mend the mapper"
+    return None
+
+
+def _write(catalog: FlowCatalog, flow_version: str, draft: Draft, trial: Trial) -> Path:
+    """Writes the version, or a draft to edit where it would map nothing."""
     from lume_dagster.generator.flow_file import flow_file  # noqa: PLC0415
 
     text = flow_file(draft)
-    if draft.unmapped:
+    if _useless(draft, trial):
         return catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
     catalog.create(flow_version, text)
     return catalog.path(flow_version)
+
+
+def _language_model(session: Session, given: dict[str, Any]) -> LanguageModel | None:
+    from lume_dagster.service.language_model import LanguageModel  # noqa: PLC0415 - an extra
+
+    try:
+        settings = session.connection.language_model(given)
+    except LumeError as error:
+        raise click.ClickException(str(error)) from error
+    return LanguageModel(settings) if settings else None
 
 
 def _is_terminal() -> bool:
@@ -254,6 +302,13 @@ def _before(field: DraftField, sample: Sample) -> tuple[str, ...]:
     return tuple(", ".join(str(value) for value in record.values()) for record in first if record)
 
 
+def _print_made(draft: Draft, flow_version: str, file: Path, run: LumeRun) -> None:
+    click.echo(f"{flow_version} is written ({file})")
+    if marked := [field.name for field in draft.marked]:
+        click.echo(f"marked for review in it: {', '.join(map(visible, marked))}")
+    click.echo(f"first run {run.id}: {run.status}, {run.rows or 'no rows'}")
+
+
 def _told(draft: Draft, trial: Trial, sample: Sample, **more: Any) -> dict[str, Any]:
     return {
         **more,
@@ -265,6 +320,7 @@ def _told(draft: Draft, trial: Trial, sample: Sample, **more: Any) -> dict[str, 
                 "operation": field.entry,
                 "confidence": round(field.confidence, 3),
                 "accepted": field.accepted,
+                "advised_by": field.advised_by,
                 "reasons": list(field.reasons),
                 "notes": list(field.notes),
                 "runners_up": [

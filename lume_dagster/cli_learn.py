@@ -56,7 +56,7 @@ def learn_command(
     from lume_dagster.service.errors import ServiceError  # noqa: PLC0415
     from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415
 
-    catalog = FlowCatalog(session.connection.embedded_settings().flows)
+    catalog = FlowCatalog(session.embedded_settings().flows)
     written, path = None, None
     try:
         flow = catalog.load(flow_version)

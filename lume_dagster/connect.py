@@ -7,28 +7,31 @@ which of the two answers.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from lume_dagster import client
 from lume_dagster.client import ClientSettings, LumeError
 
 if TYPE_CHECKING:
     from lume_dagster.client import AsyncLumeClient, LumeClient
-    from lume_dagster.service import EmbeddedTransport, ServiceSettings
+    from lume_dagster.service import EmbeddedTransport, LanguageModelSettings, ServiceSettings
 
 _EMBEDDED_URL = "http://embedded.lume.internal"
+_LANGUAGE_MODEL = "LUME_LLM_"
 
 
 class LumeConnection(BaseModel):
     """Which Lume to speak to, and how patiently.
 
     What is not given is read from the environment: `LUME_BASE_URL`, `LUME_API_KEY`, `LUME_HOME`, `LUME_FLOWS`,
-    `LUME_STORE_URL`. Without a base URL, the embedded Lume of this process is used.
+    `LUME_STORE_URL`. Without a base URL, the embedded Lume of this process is used; `LUME_LLM_BASE_URL` and the other
+    variables of that prefix name a language model for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,9 +101,35 @@ class LumeConnection(BaseModel):
             LumeError: Its dependencies are not installed.
         """
         settings: ServiceSettings = _service().ServiceSettings(
-            home=self._home(), flows=self._flows(), store_url=os.environ.get("LUME_STORE_URL") or None
+            home=self._home(),
+            flows=self._flows(),
+            store_url=os.environ.get("LUME_STORE_URL") or None,
+            language_model=self.language_model(),
         )
         return settings
+
+    def language_model(self, given: Mapping[str, Any] | None = None) -> LanguageModelSettings | None:
+        """The language model that the embedded Lume asks while it makes a flow; None if no address is configured.
+
+        Args:
+            given: Settings that go before those of the environment; one that is None does not count.
+
+        Raises:
+            LumeError: The embedded Lume's dependencies are not installed, or a setting is not usable.
+        """
+        model: type[LanguageModelSettings] = _service().LanguageModelSettings
+        told = {
+            name: os.environ.get(f"{_LANGUAGE_MODEL}{name.upper()}") or None for name in model.model_fields
+        }
+        told |= {name: value for name, value in (given or {}).items() if value is not None}
+        if told["base_url"] is None:
+            return None
+        try:
+            return model.model_validate({name: value for name, value in told.items() if value is not None})
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            named = (f"{_LANGUAGE_MODEL}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in faults)
+            raise LumeError(f"the language model cannot be asked: {'; '.join(named)}") from None
 
     def _embedded(self) -> EmbeddedTransport | None:
         if not self.is_embedded:

@@ -380,9 +380,10 @@ class ScriptedLume:
         match (request.method, *(unquote(part) for part in request.path.strip("/").split("/"))):
             case ("GET", "healthz"):
                 answer = _answer(200, {"status": "ok"})
-            case ("POST", "v1", "runs"):
+            case ("POST", "v1", "runs" | "flows" as created):
+                create = self._create_answer if created == "runs" else self._create_flow_answer
                 with self._lock:
-                    answer = self._create_answer(request)
+                    answer = create(request)
             case ("POST", "v1", "flows", name, "runs") if any(name == flow for flow, _ in self._flows):
                 with self._lock:
                     answer = self._create_answer(replace(request, body=self._order_of(name, request.body)))
@@ -419,6 +420,28 @@ class ScriptedLume:
             records = json.dumps(order.pop("source_data"), sort_keys=True).encode()
             order["source_path"] = f"records:{hashlib.sha256(records).hexdigest()}"
         return order
+
+    def _create_flow_answer(self, request: RecordedRequest) -> _Answer:
+        """Makes the first version of a flow, as if a mapper had been found, and its run on the sample."""
+        order = request.body
+        if (
+            not isinstance(order, dict)
+            or not {"name", "target_schema"} <= order.keys()
+            or ("source_path" in order) == ("source_data" in order)
+        ):
+            return _problem(
+                422,
+                "invalid-request",
+                "name, target_schema and one of source_path and source_data are needed",
+            )
+        name, key = order["name"], request.headers.get("idempotency-key")
+        if not (self._heeds_keys and key in self._run_of_key):
+            if any(name == flow for flow, _ in self._flows):
+                return _problem(
+                    409, "flow-exists", "The flow is there already", detail=f"{name} is there already"
+                )
+            self.add_flow(f"{name}:v1", order["target_schema"], description=order.get("description", ""))
+        return self._create_answer(replace(request, body=self._order_of(name, order)))
 
     def _create_answer(self, request: RecordedRequest) -> _Answer:
         order = request.body

@@ -35,7 +35,7 @@ from lume_dagster.connect import LumeConnection
 from lume_dagster.engine import Engine, parse_flow
 from lume_dagster.engine.document import OPERATIONS, FlowDocument
 from lume_dagster.engine.yaml_document import parse_yaml
-from lume_dagster.service import ServiceSettings
+from lume_dagster.service import LanguageModelSettings, ServiceSettings
 from lume_dagster.target_schema import sensitive_fields
 from tests.conftest import PROJECT
 
@@ -249,7 +249,8 @@ def test_the_reference_lists_every_public_name_and_command() -> None:
     }
     variables = {name for name in listed if name.startswith("LUME_")}
     assert listed - variables == names
-    assert {"LUME_BASE_URL", "LUME_API_KEY", "LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL"} == variables
+    told = {"LUME_BASE_URL", "LUME_API_KEY", "LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL"}
+    assert variables == told | {f"LUME_LLM_{name.upper()}" for name in LanguageModelSettings.model_fields}
 
 
 def commands(group: click.Group) -> set[str]:

@@ -7,15 +7,15 @@ much of the sample is marked: it is for people to look at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lume_dagster.engine import FlowError, parse_flow
+from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType
-from lume_dagster.generator.classification import Option, classify, lookup_entry, options_of
+from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
 from lume_dagster.generator.formats import find_format, propose_conversion
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.profile import Profile
@@ -28,6 +28,7 @@ _UNSETTLED = 0.5
 """The most confidence of a field whose texts can be read in two ways."""
 _MOST_CLASSES = 5_000
 _MOST_TOLD = 5
+_ABSENT = "stands for no value: "
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class DraftField:
         notes: What people have to look at: what is taken for granted, what does not fit.
         runners_up: Other columns, the best first.
         chosen: A person chose it, or chose to leave the field empty.
+        unclassified: Source values that the lookup does not know, the most frequent first.
+        advised_by: The language model whose advice it holds; None if none had a part in it.
     """
 
     name: str
@@ -55,6 +58,8 @@ class DraftField:
     notes: tuple[str, ...] = ()
     runners_up: tuple[RunnerUp, ...] = ()
     chosen: bool = False
+    unclassified: tuple[str, ...] = ()
+    advised_by: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -121,12 +126,10 @@ class Draft:
                 return field
         raise KeyError(name)
 
-    def with_field(self, changed: DraftField) -> Draft:
-        """The draft with another proposal for one field."""
-        return replace(
-            self,
-            fields=tuple(changed if field.name == changed.name else field for field in self.fields),
-        )
+    def with_field(self, *changed: DraftField) -> Draft:
+        """The draft with other proposals for one field, or for several."""
+        by_name = {field.name: field for field in changed}
+        return replace(self, fields=tuple(by_name.get(field.name, field) for field in self.fields))
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,11 @@ class Drafter:
 
     def __post_init__(self) -> None:
         _ = self._fields
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns of the sample."""
+        return frozenset(column.name for column in self.sample.profile.columns)
 
     @cached_property
     def _fields(self) -> Mapping[str, TargetField]:
@@ -175,7 +183,7 @@ class Drafter:
             self.target_schema,
             tuple(self._drafted(proposal) for proposal in proposals),
         )
-        return self._with_absent_texts(drafted)
+        return self.with_absent_texts(drafted)
 
     def choose(self, current: DraftField, column: str | None) -> DraftField:
         """A field made of another column, or of none, as a person chose.
@@ -187,12 +195,107 @@ class Drafter:
         Raises:
             KeyError: The sample has no such column.
         """
-        empty = replace(current, sources=(), operation=None, reasons=(), notes=(), chosen=True)
         if column is None:
-            return replace(empty, confidence=0.0, reasons=("left empty by choice",))
-        self.sample.profile.column(column)
-        made = self._of_column(replace(empty, confidence=1.0, reasons=("chosen",)), column)
+            empty = DraftField(current.name, current.required, (), None, 0.0, ("left empty by choice",))
+            return replace(empty, runners_up=current.runners_up, chosen=True)
+        made = self.made_of(current, column, confidence=1.0, reason="chosen")
         return replace(made, chosen=made.operation is not None)
+
+    def made_of(self, current: DraftField, column: str, *, confidence: float, reason: str) -> DraftField:
+        """A field made of a column that somebody named; how its texts are read is found by the rules.
+
+        Args:
+            current: The field as it was proposed.
+            column: A column of the sample.
+            confidence: How sure it is that this is the column.
+            reason: Who says so.
+
+        Returns:
+            The field; it stays open, with a note, if the column's texts do not go into it.
+
+        Raises:
+            KeyError: The sample has no such column.
+        """
+        self.sample.profile.column(column)
+        plain = DraftField(current.name, current.required, (column,), None, confidence, (reason,))
+        return self._of_column(replace(plain, runners_up=current.runners_up), column)
+
+    def made_by(
+        self, current: DraftField, operation: Mapping[str, Any], *, confidence: float, reason: str
+    ) -> DraftField:
+        """A field made by an operation that somebody wrote, which may read any columns of the sample.
+
+        Args:
+            current: The field as it was proposed.
+            operation: The mapper entry.
+            confidence: How sure it is.
+            reason: Who says so.
+
+        Returns:
+            The field; it stays open, with a note, if the engine does not take the operation for it, or if it reads
+            no column, one that the sample does not have, or another target field.
+        """
+        made = DraftField(current.name, current.required, (), operation, confidence, (reason,))
+        made = replace(made, runners_up=current.runners_up)
+        try:
+            columns = self._parsed(made).lineage["field"]
+        except FlowError as error:
+            return _opened(made, f"{error.pointer or 'the operation'}: {error.message}")
+        if missing := [column for column in columns if column not in self.columns]:
+            return _opened(made, f"the sample has no column {_listed(missing)}")
+        if not columns:
+            return _opened(made, "the operation reads no column")
+        return replace(made, sources=tuple(columns))
+
+    def looked_up(self, current: DraftField, column: str, *, confidence: float, reason: str) -> DraftField:
+        """A field with options, by a lookup of a column's values that knows those which the rules classify: maybe none.
+
+        Args:
+            current: The field as it was proposed.
+            column: A column of the sample.
+            confidence: How sure it is that this is the column.
+            reason: Who says so.
+
+        Returns:
+            The field; it stays open, with a note, if the column has too many different values.
+
+        Raises:
+            KeyError: The sample has no such column.
+        """
+        self.sample.profile.column(column)
+        plain = DraftField(current.name, current.required, (column,), None, confidence, (reason,))
+        return self._lookup(replace(plain, runners_up=current.runners_up), column, self.options(current.name))
+
+    def classified(self, current: DraftField, classes: Mapping[str, Scalar]) -> DraftField:
+        """A field whose lookup knows more values.
+
+        Args:
+            current: The field, with a lookup.
+            classes: The options of source values that it left unclassified.
+        """
+        spec = (current.operation or {})["lookup"]
+        table = {**spec["table"], **classes}
+        left = tuple(value for value in current.unclassified if value not in classes)
+        column = spec["from"]
+        notes = tuple(note for note in current.notes if note != self._missed(column, current.unclassified))
+        return replace(
+            current,
+            operation={**(current.operation or {}), "lookup": {**spec, "table": table}},
+            notes=(*notes, self._missed(column, left)) if left else notes,
+            unclassified=left,
+        )
+
+    def options(self, field: str) -> tuple[Option, ...]:
+        """The options of a field; empty if it has none."""
+        return options_of(self._leaves[field])
+
+    def schema(self, field: str) -> Mapping[str, Any]:
+        """The schema of a field."""
+        return self._leaves[field]
+
+    def is_sensitive(self, field: str) -> bool:
+        """Whether a field's values are to be masked wherever they are shown."""
+        return self._fields[field].sensitive
 
     def _drafted(self, proposal: Proposal) -> DraftField:
         name = proposal.target_field
@@ -237,27 +340,36 @@ class Drafter:
         counts = self.sample.counts(column)
         if all(text in {option.text for option in options} for text in counts):
             return drafted
+        made = self._lookup(drafted, column, options)
+        if made.operation is None or made.operation["lookup"]["table"]:
+            return made
+        return _opened(drafted, f"no value of {column} is clearly one of the options")
+
+    def _lookup(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
+        counts = self.sample.counts(column)
         if len(counts) > _MOST_CLASSES:
             return _opened(drafted, f"{column} has {len(counts)} different values, too many for options")
         description = str(self._leaves[drafted.name].get("description", ""))
         classes = classify(counts, options, field=drafted.name, description=description)
         accepted = [found for found in classes if found.accepted]
-        if not accepted:
-            return _opened(drafted, f"no value of {column} is clearly one of the options")
-        missed = [found.value for found in classes if not found.accepted]
+        missed = sorted(
+            (found.value for found in classes if not found.accepted), key=lambda value: -counts[value]
+        )
         made = replace(
             drafted,
             operation=lookup_entry(column, classes),
-            reasons=(*drafted.reasons, f"{len(accepted)} of {len(classes)} different values are classified"),
+            reasons=(
+                *drafted.reasons,
+                f"{len(accepted)} of {len(classes)} different values are classified",
+            ),
+            unclassified=tuple(missed),
         )
-        if not missed:
-            return made
-        rows = sum(counts[value] for value in missed)
-        return _noted(
-            made,
-            f"not classified, and rejected in {rows} records: {_listed(missed)}",
-            at_most=drafted.confidence,
-        )
+        return _noted(made, self._missed(column, missed), at_most=drafted.confidence) if missed else made
+
+    def _missed(self, column: str, values: Sequence[str]) -> str:
+        counts = self.sample.counts(column)
+        rows = sum(counts[value] for value in values)
+        return f"not classified, and rejected in {rows} records: {_listed(values)}"
 
     def _formatted(self, drafted: DraftField, column: str, value_type: ValueType) -> DraftField:
         schema = self._leaves[drafted.name]
@@ -284,21 +396,30 @@ class Drafter:
 
     def _checked(self, drafted: DraftField) -> DraftField:
         """The field, left open if the engine does not take its operation for it."""
-        document = {
-            "target_schema": {"type": "object", "properties": {"field": dict(self._leaves[drafted.name])}},
-            "mapper": {"field": drafted.entry},
-        }
         try:
-            parse_flow(document, name="draft", version="v1", path="")
+            self._parsed(drafted)
         except FlowError as error:
             return _opened(drafted, str(error))
         return drafted
 
-    def _with_absent_texts(self, draft: Draft) -> Draft:
+    def _parsed(self, drafted: DraftField) -> FlowVersion:
+        """The field as the only one of a flow version."""
+        document = {
+            "target_schema": {"type": "object", "properties": {"field": dict(self._leaves[drafted.name])}},
+            "mapper": {"field": drafted.entry},
+        }
+        return parse_flow(document, name="draft", version="v1", path="")
+
+    def with_absent_texts(self, draft: Draft) -> Draft:
         """The draft with the texts, such as `NA`, that stand for no value in a column of numbers or dates.
 
         A text counts for all columns of a batch: one that is an option of some field is not among them.
+
+        Args:
+            draft: The draft; what it says of such texts so far is said anew.
         """
+        notes = tuple(note for note in draft.notes if not note.startswith(_ABSENT))
+        draft = replace(draft, source=self.sample.source, notes=notes)
         absent: dict[str, list[str]] = {}
         for field in draft.fields:
             target = self._fields[field.name]
@@ -316,7 +437,7 @@ class Drafter:
         return replace(
             draft,
             source={**draft.source, "null_values": list(dict.fromkeys(["", *texts]))},
-            notes=(*draft.notes, f"stands for no value: {told}"),
+            notes=(*draft.notes, f"{_ABSENT}{told}"),
         )
 
 
@@ -343,6 +464,7 @@ def _opened(drafted: DraftField, note: str) -> DraftField:
         notes=(*drafted.notes, note),
         runners_up=(*kept, *drafted.runners_up),
         chosen=False,
+        unclassified=(),
     )
 
 
@@ -370,7 +492,7 @@ def _in_short(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in options.items())
 
 
-def _listed(values: list[str]) -> str:
+def _listed(values: Sequence[str]) -> str:
     shown = ", ".join(repr(value[:60]) for value in values[:_MOST_TOLD])
     return shown + (f" and {len(values) - _MOST_TOLD} more" if len(values) > _MOST_TOLD else "")
 

@@ -77,7 +77,9 @@ def _said(field: DraftField) -> Iterable[str]:
         need = ", and the field is required: as it stands, each record is rejected" if field.required else ""
         yield f"{OPEN}: no proposal{need}"
     elif field.chosen:
-        yield "chosen by a person"
+        yield "chosen by a person" + (
+            f", proposed by a language model ({field.advised_by})" if field.advised_by else ""
+        )
     else:
         mark = "" if field.accepted else f"{REVIEW}: "
         yield f"{mark}confidence {field.confidence:.2f}; {'; '.join(field.reasons)}"

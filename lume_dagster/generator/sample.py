@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lume_dagster.engine import Engine, FlowVersion, StagedBatch, parse_flow
+from lume_dagster.engine import BatchError, Engine, FlowVersion, StagedBatch, parse_flow
 from lume_dagster.engine.parquet_source import canonical_texts
 from lume_dagster.generator.profile import Profile, profile_table
 
 _MAX_ROWS = 200_000
 _KEPT_SHOWN = 3
+_LOOKED_AT_BYTES = 1 << 16
+_NO_TEXT = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\ufffd]")
+"""Characters that no text holds, unlike tabs and line breaks, which the names of columns in workbooks do."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,29 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
         FlowError: `source` says something that is not possible.
     """
     asked = dict(source) if "encoding" in source else {**source, "encoding": "detect"}
-    batch = engine.ingest(probe(asked), path, folder)
+    try:
+        batch = engine.ingest(probe(asked), path, folder)
+    except BatchError as error:
+        if _holds_nul(path):
+            raise BatchError(f"{error}. It holds NUL bytes: it is no text file") from error
+        raise
+    if (odd := next(filter(_NO_TEXT.search, batch.columns), None)) is not None:
+        raise BatchError(
+            f"{path}: the names of columns hold control characters, as {odd[:40]!r} does; is it a text file?"
+        )
     written = dict(source)
     if "encoding" not in source and batch.info.encoding not in (None, "utf-8"):
         written["encoding"] = batch.info.encoding
     return Sample(path, batch, _texts(batch), written)
+
+
+def _holds_nul(path: str) -> bool:
+    """Whether the beginning of a file of this machine is that of no text."""
+    try:
+        with Path(path).open("rb") as file:
+            return b"\0" in file.read(_LOOKED_AT_BYTES)
+    except (OSError, ValueError):  # a URI, or a name that no file can have
+        return False
 
 
 def open_sample(engine: Engine, stage: Path) -> Sample:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from lume_dagster.engine import BatchResult, Engine, StagedBatch, parse_flow
 from lume_dagster.generator.drafting import Draft, DraftField
 from lume_dagster.generator.sample import Sample
 
 _TOO_MANY = 0.05
 """The share of the records from which on the rejects of a field are told to people."""
+_REJECTS = "rejects records of the sample: "
 _SHOWN = 3
 _LOOKED_AT = 100
 
@@ -30,6 +33,7 @@ class Trial:
         by_field: Errors by field and type.
         by_type: Errors by type, those of whole records included.
         after: Some values of each field as they are written.
+        empty: Columns that have a value in none of the mapped records, though there are some.
     """
 
     rows: int
@@ -38,10 +42,19 @@ class Trial:
     by_field: Mapping[str, Mapping[str, int]]
     by_type: Mapping[str, int]
     after: Mapping[str, tuple[str, ...]]
+    empty: frozenset[str] = frozenset()
 
     def rejects(self, field: str) -> int:
         """How many errors a field has."""
         return sum(self.by_field.get(field, {}).values())
+
+    def rejects_too_many(self, field: str) -> bool:
+        """Whether a field rejects more than one record in twenty."""
+        return self.rejects(field) > _TOO_MANY * self.rows
+
+    def reject_types(self, field: str) -> str:
+        """The types of a field's errors with their numbers, for people."""
+        return ", ".join(f"{kind} {count}" for kind, count in self.by_field.get(field, {}).items())
 
 
 def try_draft(engine: Engine, draft: Draft, sample: Sample) -> tuple[Draft, Trial]:
@@ -69,6 +82,7 @@ def try_draft(engine: Engine, draft: Draft, sample: Sample) -> tuple[Draft, Tria
             result.by_field,
             result.by_type,
             _after(engine, result, draft.fields),
+            _empty(result.mapped_path) if result.mapped_rows else frozenset(),
         )
     return replace(draft, fields=tuple(_judged(field, trial) for field in draft.fields)), trial
 
@@ -81,11 +95,12 @@ def _restaged(engine: Engine, flow: Any, sample: Sample, place: Path) -> StagedB
 
 
 def _judged(field: DraftField, trial: Trial) -> DraftField:
-    rejects = trial.rejects(field.name)
-    if field.operation is None or field.chosen or rejects <= _TOO_MANY * trial.rows:
+    if field.operation is None or field.chosen:
         return field
-    kinds = ", ".join(f"{kind} {count}" for kind, count in trial.by_field[field.name].items())
-    return replace(field, notes=(*field.notes, f"rejects records of the sample: {kinds}"))
+    notes = tuple(note for note in field.notes if not note.startswith(_REJECTS))  # of an earlier trial
+    if trial.rejects_too_many(field.name):
+        notes = (*notes, f"{_REJECTS}{trial.reject_types(field.name)}")
+    return replace(field, notes=notes)
 
 
 def _after(engine: Engine, result: BatchResult, fields: tuple[DraftField, ...]) -> dict[str, tuple[str, ...]]:
@@ -97,6 +112,20 @@ def _after(engine: Engine, result: BatchResult, fields: tuple[DraftField, ...]) 
         )
         found[field.name] = tuple(values)[:_SHOWN]
     return found
+
+
+def _empty(mapped: Path) -> frozenset[str]:
+    """The columns of an output that hold no value, as its statistics say; those in objects by their paths."""
+    told = pq.read_metadata(mapped)
+    filled, seen = set(), set()
+    for group in range(told.num_row_groups):
+        for place in range(told.num_columns):
+            column = told.row_group(group).column(place)
+            seen.add(column.path_in_schema)
+            counted = column.is_stats_set and column.statistics.has_null_count
+            if not counted or column.statistics.null_count < column.num_values:
+                filled.add(column.path_in_schema)
+    return frozenset(seen - filled)
 
 
 def _at(record: Any, path: str) -> Any:

@@ -6,6 +6,6 @@ gives the same interface as an ASGI application, which `lume-dagster serve` puts
 
 from lume_dagster.service.app import create_app
 from lume_dagster.service.embedded import EmbeddedTransport, open_embedded
-from lume_dagster.service.settings import ServiceSettings
+from lume_dagster.service.settings import LanguageModelSettings, ServiceSettings
 
-__all__ = ["EmbeddedTransport", "ServiceSettings", "create_app", "open_embedded"]
+__all__ = ["EmbeddedTransport", "LanguageModelSettings", "ServiceSettings", "create_app", "open_embedded"]

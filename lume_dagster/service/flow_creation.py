@@ -7,16 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lume_dagster.engine import Engine, EngineError
+from lume_dagster.generator.advice import take_advice
 from lume_dagster.generator.drafting import Drafter
 from lume_dagster.generator.flow_file import flow_file
 from lume_dagster.generator.matching import SampleError
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.trial import try_draft
 from lume_dagster.service.errors import InvalidRequestError, NoMapperError
+from lume_dagster.service.language_model import LanguageModel
 from lume_dagster.service.models import CreateFlow
 
 
-def flow_from_sample(read: Callable[[Engine, Path], Sample], request: CreateFlow) -> str:
+def flow_from_sample(
+    read: Callable[[Engine, Path], Sample], request: CreateFlow, language_model: LanguageModel | None = None
+) -> str:
     """The text of a flow file, which maps at least one record of the sample.
 
     Fields that are not sure are marked in it; a required field without a proposal is refused.
@@ -24,6 +28,7 @@ def flow_from_sample(read: Callable[[Engine, Path], Sample], request: CreateFlow
     Args:
         read: Reads the sample with an engine, in a folder that is removed afterwards.
         request: The target schema, and what the flow is for.
+        language_model: Asked about what the rules leave open.
 
     Raises:
         InvalidRequestError: The sample cannot be read, or the target schema is not valid.
@@ -32,7 +37,12 @@ def flow_from_sample(read: Callable[[Engine, Path], Sample], request: CreateFlow
     with tempfile.TemporaryDirectory(prefix="lume-sample-") as folder, Engine() as engine:
         try:
             sample = read(engine, Path(folder))
-            draft = Drafter(sample, request.target_schema).draft(request.description)
+            drafter = Drafter(sample, request.target_schema)
+            draft, trial = try_draft(engine, drafter.draft(request.description), sample)
+            if language_model is not None:
+                draft, trial = take_advice(
+                    engine, drafter, draft, trial, language_model, language_model.disclosure
+                )
             if draft.unmapped:
                 names = [field.name for field in draft.unmapped]
                 raise NoMapperError(
@@ -41,7 +51,6 @@ def flow_from_sample(read: Callable[[Engine, Path], Sample], request: CreateFlow
                     "choose their columns",
                     fields=names,
                 )
-            draft, trial = try_draft(engine, draft, sample)
         except (EngineError, SampleError) as error:
             raise InvalidRequestError(str(error)) from error
     if not trial.mapped:

@@ -21,6 +21,7 @@ from lume_dagster.service.executor import STORED_INPUT_PREFIX, RunExecutor
 from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
 from lume_dagster.service.flow_creation import flow_from_sample
 from lume_dagster.service.flows import FlowCatalog
+from lume_dagster.service.language_model import LanguageModel
 from lume_dagster.service.leases import LeaseWatch
 from lume_dagster.service.models import (
     CorrectionInfo,
@@ -191,7 +192,9 @@ class LumeService:
         self._flows.check_free(flow_version)
         source_path = request.source_path or self._uploads.keep_records(request.source_data or [])
         text = flow_from_sample(
-            lambda engine, folder: self._sample(engine, source_path, request.source, folder), request
+            lambda engine, folder: self._sample(engine, source_path, request.source, folder),
+            request,
+            LanguageModel(model) if (model := self.settings.language_model) else None,
         )
         self._flows.create(flow_version, text)
         return self.create_run(

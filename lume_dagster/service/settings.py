@@ -4,7 +4,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+
+class LanguageModelSettings(BaseModel):
+    """Which language model is asked about what a flow's draft leaves open, and what it may see of the sample."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: str = Field(
+        description="Address of an OpenAI-compatible API, such as https://llm.example.com/v1.", repr=False
+    )
+    model: str = Field(min_length=1, max_length=200, description="The model, as the API calls it.")
+    api_key: SecretStr | None = Field(default=None, description="Key of the API, sent as a bearer token.")
+    sample_values: int = Field(
+        default=5, ge=0, le=50, description="How many values of a column the model may see."
+    )
+    mask: bool = Field(
+        default=False, description="Show it only how values are written: letters as a and A, digits as 9."
+    )
+    timeout_seconds: float = Field(
+        default=45.0, gt=0, le=600, description="How long an answer may take, further attempts included."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        try:
+            url = httpx.URL(value)
+        except httpx.InvalidURL as error:
+            raise ValueError("is no address, such as https://llm.example.com/v1") from error
+        if url.scheme not in ("http", "https") or not url.host or not value.isascii() or " " in value:
+            raise ValueError("is no http or https address, such as https://llm.example.com/v1")
+        if url.userinfo or url.query or url.fragment:
+            raise ValueError("holds more than host, port and path; the key goes into api_key")
+        return value.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value() if value else ""
+        if not all("!" <= char <= "~" for char in key):
+            raise ValueError("holds a blank, a line break or a character outside ASCII")
+        return value if key else None
 
 
 class ServiceSettings(BaseModel):
@@ -36,6 +79,10 @@ class ServiceSettings(BaseModel):
     )
     max_upload_bytes: int = Field(
         default=1 << 30, ge=1, description="How large a file may be that is handed over."
+    )
+    language_model: LanguageModelSettings | None = Field(
+        default=None,
+        description="Asked about what a flow out of a sample leaves open; if not given, nothing leaves this machine.",
     )
 
     @property

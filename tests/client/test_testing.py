@@ -6,6 +6,7 @@ import threading
 import httpx
 import pytest
 
+from lume_dagster.client import InvalidRequestError, LumeClient
 from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
 
 ORDER = {"flow_version": "f:v1", "source_path": "s"}
@@ -189,3 +190,25 @@ def test_corrections_are_a_run_of_their_own_once() -> None:
     assert (early.status_code, early.json()["type"]) == (409, "urn:lume:problem:not-ready")
     assert (refused.status_code, "row 3 was not rejected" in refused.json()["title"]) == (422, True)
     assert (late.status_code, late.json()["type"]) == (409, "urn:lume:problem:superseded")
+
+
+def test_a_created_flow_is_there_once() -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    with ScriptedLume(RunScript(mapped=[{"id": 1}])) as lume, LumeClient(lume.url) as client:
+        lume.inject(Fault.lost_answer(), method="POST")
+        run = client.create_flow("people", schema, source_data=[{"ID": "1"}]).wait()
+        assert (run.flow_version, run.status, lume.run_ids) == ("people:v1", "SUCCEEDED", [run.id])
+        assert client.flow_version("people:v1").target_schema == schema
+        assert [flow.name for flow in client.flows()] == ["people"]
+        with pytest.raises(InvalidRequestError, match="people is there already") as refused:
+            client.create_flow("people", schema, "people.csv")
+        assert (refused.value.status_code, refused.value.problem.type) == (
+            409,
+            "urn:lume:problem:flow-exists",
+        )
+        first = client.create_flow("orders", schema, "orders.csv", idempotency_key="k")
+        assert client.create_flow("orders", schema, "orders.csv", idempotency_key="k").id == first.id
+        with pytest.raises(InvalidRequestError, match="another request"):
+            client.create_flow("orders", {}, "orders.csv", idempotency_key="k")
+        for order in ({}, {"name": "x", "target_schema": {}}, {"name": "x", "source_path": "a"}, []):
+            assert httpx.post(f"{lume.url}/v1/flows", json=order).status_code == 422
