@@ -70,7 +70,7 @@ CALIBRATIONS: Mapping[Regime, Calibration] = {
     Regime.NAMES: Calibration(base=-3.062, score=0.413, column=0.487, field=0.339, both=0.482, fields=0.31),
 }
 _LEAD = 3.0
-_CAP_BASE, _CAP_SCORE = -4.0, 0.9
+_CAP_BASE, _CAP_SCORE = -3.0, 0.9
 _NEVER = -math.inf
 
 
