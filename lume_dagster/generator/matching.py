@@ -35,10 +35,12 @@ ACCEPTED = 0.9
 _SAME_NAME = 0.95
 """The least confidence of a column and a field that alone have a name, where nothing speaks against them."""
 
+_IN_DOUBT = 0.5
+"""The most confidence of a pair that something speaks clearly against: of those that lead, half are right."""
+
 RUNNERS_UP = 3
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
-_IMPOSSIBLE = 0.0
 _NEARLY_ALL = 0.9
 
 
@@ -176,20 +178,25 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
     scores = [[-math.inf] * len(targets) for _ in sources]
     regimes = [[Regime.NAMES] * len(targets) for _ in sources]
     same_named: list[tuple[int, int]] = []
+    doubtful: list[tuple[int, int]] = []
     for target, shortlist in enumerate(chosen):
         for source in shortlist:
             evidence = comparison.evidence(sources[source], targets[target])
             scores[source][target] = score(evidence)
             regimes[source][target] = regime(sources[source], targets[target])
-            if evidence.same_name and not evidence.contradicted:
+            if evidence.contradicted:
+                doubtful.append((source, target))
+            elif evidence.same_name:
                 same_named.append((source, target))
     odds = calibrate(scores, regimes)
     for source, target in _alone(same_named):
         odds[source][target] = max(odds[source][target], log_odds(_SAME_NAME))
+    for source, target in doubtful:
+        odds[source][target] = min(odds[source][target], log_odds(_IN_DOUBT))
     for line, column in zip(odds, sources, strict=True):
         for place, wanted in enumerate(targets):
             if not is_possible(column, wanted):
-                line[place] = min(line[place], _IMPOSSIBLE)
+                line[place] = min(line[place], log_odds(_IN_DOUBT))
     return Matching(tuple(sources), tuple(targets), tuple(map(tuple, odds)), comparison)
 
 
