@@ -252,7 +252,11 @@ def propose(
     for target, traits in enumerate(matching.targets):
         sure = matching.confidence(alone[target], target) if target in alone else 0.0
         best = next(iter(combinations(traits, sources)), None)
-        if best is not None and best.confidence > sure:
+        if best is None:
+            continue
+        # What speaks for one of its columns by itself speaks for the combination, too.
+        agreed = target in alone and matching.sources[alone[target]].name.text in best.sources
+        if best.confidence > sure or (agreed and best.confidence >= ACCEPTED):
             made[target] = best
     assigned = matching.assign(made)
     return tuple(
