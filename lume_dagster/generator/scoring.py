@@ -183,6 +183,9 @@ def calibrate(scores: Scores, regimes: Sequence[Sequence[Regime]]) -> list[list[
                 + by.both * min(standing.column, standing.field)
                 - by.fields * crowd
             )
+            if min(standing.column, standing.field) <= 0:
+                # Of two that are alike, one at most is right.
+                found_odds = min(found_odds, 0.0)
             # Whoever leads a weak field need not be right.
             odds.append(min(found_odds, _CAP_BASE + _CAP_SCORE * value))
         found.append(odds)
