@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.matching_sets import SETS, Case, cases, sets_folder
 from lume_dagster.generator.evidence import FIGURES
-from lume_dagster.generator.scoring import Calibration, Regime, leads, regime
+from lume_dagster.generator.scoring import Calibration, Regime, regime, standings
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _STEPS, _RATE = 500, 0.05
@@ -108,8 +108,10 @@ def fit_calibration(compared: Sequence[Compared], weights: Array, wanted: Regime
     shares = _share(compared)
     for one, share in zip(compared, shares, strict=True):
         scores = one.figures @ weights
-        by_column = np.array([leads(line) for line in scores.tolist()])
-        by_field = np.array([leads(line) for line in scores.T.tolist()]).T
+        standing = standings(scores.tolist())
+        by_column = np.array([[one.column for one in line] for line in standing])
+        by_field = np.array([[one.field for one in line] for line in standing])
+        crowd = np.full_like(scores, -np.log2(scores.shape[1]))
         rank_column = (-scores).argsort(axis=1).argsort(axis=1)
         rank_field = (-scores).argsort(axis=0).argsort(axis=0)
         chosen = (np.minimum(rank_column, rank_field) < _CANDIDATES) & np.array(
@@ -119,14 +121,27 @@ def fit_calibration(compared: Sequence[Compared], weights: Array, wanted: Regime
         if not chosen.any():
             continue
         lines.append(
-            np.stack([np.ones(chosen.sum()), scores[chosen], by_column[chosen], by_field[chosen]], axis=1)
+            np.stack(
+                [
+                    figure[chosen]
+                    for figure in (
+                        np.ones_like(scores),
+                        scores,
+                        by_column,
+                        by_field,
+                        np.minimum(by_column, by_field),
+                        crowd,
+                    )
+                ],
+                axis=1,
+            )
         )
         truths.append(one.truth[chosen])
         importance.append(np.full(chosen.sum(), share / one.truth.sum()))
     figures, truth = np.concatenate(lines), np.concatenate(truths)
     counts = np.concatenate(importance)
-    prior = np.array([-6.0, 0.8, 0.5, 0.5])
-    hold = _HOLD * np.array([0.01, 1.0, 1.0, 1.0])
+    prior = np.array([-6.0, 0.8, 0.5, 0.5, 0.3, 0.1])
+    hold = _HOLD * np.array([0.01, 1.0, 1.0, 1.0, 1.0, 1.0])
 
     def loss(values: Array) -> float:
         odds = figures @ values

@@ -1,22 +1,16 @@
 """How well source values are sorted into options, and how well a column's dates and numbers are read.
 
-    python benchmarks/matching_values.py --sets ../shared/benchmarks --check
-    python benchmarks/matching_values.py --quick
-
 Classes: of the values of a field, `precision` is the share of right ones among the classes that are taken over, and
 `coverage` the share of the values with a right option that are taken over rightly; once with all options and once with
 a quarter of them removed, so that their values have none. Formats: a column is `right` if each of its texts gets its
 value, or if it cannot be settled and is left open; `silently wrong` if it is settled and a value is another one.
-`--sets` names a folder with `enum-values/cases.json`; the sets in `benchmarks/values/` are always measured.
+`python -m benchmarks.matching` prints the figures, of the sets in `benchmarks/values/` and of `enum-values`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -24,13 +18,10 @@ from datetime import time as clock
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-
-from lume_dagster.engine.values import ValueType  # noqa: E402
-from lume_dagster.generator.classification import Option, classify  # noqa: E402
-from lume_dagster.generator.formats import find_format  # noqa: E402
+from benchmarks.bounds import Bound
+from lume_dagster.engine.values import ValueType
+from lume_dagster.generator.classification import Option, classify
+from lume_dagster.generator.formats import find_format
 
 OWN = Path(__file__).parent / "values"
 PRECISION, COVERAGE = 0.997, 0.90
@@ -143,40 +134,33 @@ def _load(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> int:
-    """Print the table; with --check, fail where a bound does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=Path, help="folder with enum-values/cases.json")
-    parser.add_argument("--quick", action="store_true", help="one round of removed options instead of 20")
-    parser.add_argument("--check", action="store_true", help="end with 1 where a bound does not hold")
-    arguments = parser.parse_args()
-    sets = {"own": OWN / "classes.json"}
-    if arguments.sets:
-        sets["enum-values"] = arguments.sets / "enum-values" / "cases.json"
-    rows: list[tuple[str, str, float, str, bool]] = []
-    notes: list[str] = []
-    start = time.perf_counter()
-    for name, path in sets.items():
+def value_bounds(sets: Path, *, rounds: int = ROUNDS) -> tuple[list[Bound], list[str]]:
+    """The figures with their bounds, and what was wrong.
+
+    Args:
+        sets: The folder of the benchmark sets.
+        rounds: How often a quarter of the options is removed.
+    """
+    bounds: list[Bound] = []
+    wrong: list[str] = []
+    for name, path in {
+        "own": OWN / "classes.json",
+        "enum-values": sets / "enum-values" / "cases.json",
+    }.items():
         fields = _load(path)
-        whole = measure_classes(fields, wrong=notes)
-        rounds = range(1 if arguments.quick else ROUNDS)
-        fewer = sum((measure_classes(fields, removed=0.25, seed=seed) for seed in rounds), ClassFigures())
+        whole = measure_classes(fields, wrong=wrong)
+        fewer = sum(
+            (measure_classes(fields, removed=0.25, seed=seed) for seed in range(rounds)), ClassFigures()
+        )
         for what, figures in (("all options", whole), ("a quarter removed", fewer)):
-            for figure, bound in (("precision", PRECISION), ("coverage", COVERAGE)):
-                value = getattr(figures, figure)
-                rows.append((f"classes, {name}, {what}", figure, value, f">= {bound}", value >= bound))
+            bounds += [
+                Bound(f"classes, {name}, {what}: precision", figures.precision, PRECISION),
+                Bound(f"classes, {name}, {what}: coverage", figures.coverage, COVERAGE),
+            ]
     columns = _load(OWN / "columns.json")
-    formats = measure_formats(columns, notes)
-    share = formats.right / formats.columns
-    what = f"formats, own, {formats.columns} columns"
-    rows.append((what, "right", share, f">= {RIGHT}", share >= RIGHT))
-    rows.append((what, "silently wrong", formats.silently_wrong, "= 0", not formats.silently_wrong))
-    for what, figure, value, bound, holds in rows:
-        print(f"{what:<42} {figure:<15} {value:>6.3f}  {bound:<8} {'ok' if holds else 'MISSED'}")
-    print(f"in {time.perf_counter() - start:.1f} s")
-    print(*notes, sep="\n")
-    return int(arguments.check and not all(holds for *_, holds in rows))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    formats = measure_formats(columns, wrong)
+    return [
+        *bounds,
+        Bound(f"formats of {formats.columns} columns: right", formats.right / formats.columns, RIGHT),
+        Bound("formats: silently wrong", formats.silently_wrong, SILENTLY_WRONG, at_most=True),
+    ], wrong

@@ -35,6 +35,7 @@ _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
 _ELSEWHERE = -0.5
 _SHORT = 8
+_OTHER_UNIT = -0.5
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
@@ -110,6 +111,7 @@ class Evidence:
         grams: How alike the letters of the values are.
         resolved: How many of the source's texts are nearly one of the permitted or known ones.
         numbers: How alike the numbers are distributed; against it below 0.
+        unit: The same unit, or another one, stands beside the numbers; against it below 0.
         lengths: How alike the lengths are; against it below 0.
         distinct: How alike the shares of different values are; against it below 0.
         permitted: How many of the values the pattern and the limits permit; against it below 0.
@@ -128,14 +130,19 @@ class Evidence:
     grams: float = 0.0
     resolved: float = 0.0
     numbers: float = 0.0
+    unit: float = 0.0
     lengths: float = 0.0
     distinct: float = 0.0
     permitted: float = 0.0
 
     @property
     def contradicted(self) -> bool:
-        """Whether something speaks so clearly against the pair that people should look at it, whatever is for it."""
-        return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or self.numbers < _ELSEWHERE
+        """Whether something speaks so clearly against the pair that people should look at it, whatever is for it.
+
+        Numbers that lie elsewhere may be in another unit, unless both sides write the same one beside them.
+        """
+        elsewhere = self.numbers < _ELSEWHERE and self.unit <= 0
+        return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or elsewhere
 
 
 FIGURES: tuple[str, ...] = tuple(field.name for field in fields(Evidence))
@@ -352,7 +359,7 @@ class Comparison:
         if target.title is not None:
             titled = compare_names(source.name, target.title, self._source_names, self._target_names)
             named = max(named, titled, key=lambda one: (one.exact, one.common, one.contained))
-        values = terms = grams = resolved = numbers = lengths = distinct = 0.0
+        values = terms = grams = resolved = numbers = unit = lengths = distinct = 0.0
         if source.values and target.values:
             values = max(
                 self._values.covered(source.values, target.values),
@@ -366,6 +373,7 @@ class Comparison:
             lengths = _length_likeness(source.profile, target.profile)
             distinct = 1 - 3 * abs(_distinctness(source.profile) - _distinctness(target.profile))
             numbers = number_likeness(source.profile.quantiles, target.profile.quantiles)
+            unit = _unit_likeness(source.profile.unit, target.profile.unit)
         return Evidence(
             name=named.common,
             contained=named.contained,
@@ -380,6 +388,7 @@ class Comparison:
             grams=grams,
             resolved=resolved,
             numbers=numbers,
+            unit=unit,
             lengths=lengths,
             distinct=distinct,
             permitted=permitted(source, target),
@@ -455,6 +464,12 @@ def _is_yes_or_no(source: Traits, target: Traits) -> bool:
 def _length_likeness(left: ColumnProfile, right: ColumnProfile) -> float:
     one, other = left.lengths[1] + 1, right.lengths[1] + 1
     return 2 * min(one, other) / max(one, other) - 1
+
+
+def _unit_likeness(left: str, right: str) -> float:
+    if not left or not right:
+        return 0.0
+    return 1.0 if left == right else _OTHER_UNIT
 
 
 def _distinctness(profile: ColumnProfile) -> float:

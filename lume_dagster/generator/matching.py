@@ -32,10 +32,15 @@ PROPOSED = 0.4
 ACCEPTED = 0.9
 """The least confidence of a proposal that needs no review."""
 
+_SAME_NAME = 0.95
+"""The least confidence of a column and a field that alone have a name, where nothing speaks against them."""
+
+_IN_DOUBT = 0.5
+"""The most confidence of a pair that something speaks clearly against: of those that lead, half are right."""
+
 RUNNERS_UP = 3
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
-_IMPOSSIBLE = 0.0
 _NEARLY_ALL = 0.9
 
 
@@ -172,16 +177,34 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
     chosen = _candidates(sources, targets)
     scores = [[-math.inf] * len(targets) for _ in sources]
     regimes = [[Regime.NAMES] * len(targets) for _ in sources]
+    same_named: list[tuple[int, int]] = []
+    doubtful: list[tuple[int, int]] = []
     for target, shortlist in enumerate(chosen):
         for source in shortlist:
-            scores[source][target] = score(comparison.evidence(sources[source], targets[target]))
+            evidence = comparison.evidence(sources[source], targets[target])
+            scores[source][target] = score(evidence)
             regimes[source][target] = regime(sources[source], targets[target])
+            if evidence.contradicted:
+                doubtful.append((source, target))
+            elif evidence.same_name:
+                same_named.append((source, target))
     odds = calibrate(scores, regimes)
+    for source, target in _alone(same_named):
+        odds[source][target] = max(odds[source][target], log_odds(_SAME_NAME))
+    for source, target in doubtful:
+        odds[source][target] = min(odds[source][target], log_odds(_IN_DOUBT))
     for line, column in zip(odds, sources, strict=True):
         for place, wanted in enumerate(targets):
             if not is_possible(column, wanted):
-                line[place] = min(line[place], _IMPOSSIBLE)
+                line[place] = min(line[place], log_odds(_IN_DOUBT))
     return Matching(tuple(sources), tuple(targets), tuple(map(tuple, odds)), comparison)
+
+
+def _alone(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pairs whose column and whose field are in no other pair."""
+    columns = Counter(source for source, _ in pairs)
+    fields = Counter(target for _, target in pairs)
+    return [(source, target) for source, target in pairs if columns[source] == fields[target] == 1]
 
 
 def _candidates(sources: Sequence[Traits], targets: Sequence[Traits]) -> list[Sequence[int]]:
@@ -229,7 +252,11 @@ def propose(
     for target, traits in enumerate(matching.targets):
         sure = matching.confidence(alone[target], target) if target in alone else 0.0
         best = next(iter(combinations(traits, sources)), None)
-        if best is not None and best.confidence > sure:
+        if best is None:
+            continue
+        # What speaks for one of its columns by itself speaks for the combination, too.
+        agreed = target in alone and matching.sources[alone[target]].name.text in best.sources
+        if best.confidence > sure or (agreed and best.confidence >= ACCEPTED):
             made[target] = best
     assigned = matching.assign(made)
     return tuple(

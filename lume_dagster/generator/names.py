@@ -13,6 +13,7 @@ from functools import lru_cache
 from rapidfuzz.distance import JaroWinkler, Levenshtein
 from rapidfuzz.fuzz import ratio
 
+from lume_dagster.generator.units import UNITS
 from lume_dagster.generator.vocabulary import ABBREVIATIONS, ACRONYMS, CONCEPTS, HAN, OPPOSITES, STOPWORDS
 
 _MAX_TOKENS = 12
@@ -27,6 +28,10 @@ _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
     for words in (*ABBREVIATIONS.values(), *OPPOSITES)
     for word in ([words] if isinstance(words, str) else words)
 }
+# An arrival time is the actual one, if its name does not say that it is the scheduled one.
+_ACTUAL, _SCHEDULED = "actual", "scheduled"
+# A unit says how a column is measured, not what it is.
+_UNITS = frozenset(word for unit in UNITS if unit.kind != "time" for word in unit.sure if len(word) > 1)
 _FREQUENT_HEADS = frozenset(
     {
         "num",
@@ -289,6 +294,8 @@ class NameWeights:
     def _weight(self, word: str) -> float:
         if word in STOPWORDS:
             return 0.15
+        if word in _UNITS:
+            return 0.3
         columns = self._columns.get(stem(word), 0)
         rarity = math.log((self._count + 1) / max(columns, 1)) / math.log(self._count + 1)
         return max(0.15, rarity if len(word) > 1 else 0.7 * rarity)
@@ -355,16 +362,26 @@ def compare_names(
         # Two letters are the initials of many names in a wide schema.
         sure = {2: 0.5, 3: 0.7}.get(min(len(left.joined), len(right.joined)), 0.85)
         common, contained = max(common, sure), max(contained, sure)
-    shared = set(left.groups) & set(right.groups)
-    opposed = any(
-        left.groups[group] != right.groups[group]
-        and left.groups[group] not in _all_words(right)
-        and right.groups[group] not in _all_words(left)
-        for group in shared
-    )
     return NameEvidence(
-        common, contained, _letters(left.joined, right.joined), head, exact=False, opposed=opposed
+        common,
+        contained,
+        _letters(left.joined, right.joined),
+        head,
+        exact=False,
+        opposed=_opposed(left, right),
     )
+
+
+def _opposed(left: Name, right: Name) -> bool:
+    """Whether two names have words that exclude each other; a name that says neither means the actual one."""
+    for group in left.groups.keys() | right.groups.keys():
+        implied = _ACTUAL if group in OPPOSITES[_SCHEDULED] else None
+        one, other = left.groups.get(group, implied), right.groups.get(group, implied)
+        if one is None or other is None or one == other:
+            continue
+        if one not in _all_words(right) and other not in _all_words(left):
+            return True
+    return False
 
 
 @lru_cache(maxsize=20_000)

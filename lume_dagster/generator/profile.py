@@ -60,7 +60,7 @@ _CLOCK = r"[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:\s*[ap]\.?m\.?)
 _DAY = (
     r"(?:[12][0-9]{3}[-/.][01]?[0-9][-/.][0-3]?[0-9]|[0-3]?[0-9][-/.][0-3]?[0-9](?:[-/.](?:[12][0-9])?[0-9]{2})?"
     rf"|[0-3]?[0-9][ -]{_MONTH}[ ,-]+(?:[12][0-9])?[0-9]{{2}}|{_MONTH}\.? [0-3]?[0-9](?:st|nd|rd|th)?,? [12][0-9]{{3}}"
-    r"|[12][0-9]{3}年[01]?[0-9]月[0-3]?[0-9]日)"
+    r"|[12][0-9]{3}年[01]?[0-9]月[0-3]?[0-9]日|today|yesterday|今[日天]|昨[日天])"
 )
 _ZONE = "(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})"
 _UNIX_DATE = rf"{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}}"
@@ -87,7 +87,12 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
 )
 _ENOUGH = 0.85
 _MEASURABLE = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY, Kind.TEXT, Kind.CODE, Kind.BOOLEAN})
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?\.?[0-9]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{1,2}(?![0-9])"
+    r"|[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)",
+    re.IGNORECASE,
+)
+_DECIMAL_COMMA = re.compile(r"[^,]+,[0-9]{1,2}")
 _NUMBER_TAIL = re.compile(r"[0-9+.,%-]*$")
 PLACEHOLDERS = frozenset(
     {
@@ -130,6 +135,7 @@ class ColumnProfile:
         shapes: The most frequent shapes (`Aa-9`: a capital, small letters, a dash, digits) with their shares.
         quantiles: Up to 33 evenly spaced quantiles of the numbers, where nearly all values hold just one.
         lengths: The smallest, the median and the greatest number of characters.
+        unit: What stands beside most of the numbers of a column of quantities, such as `kg` or `$`.
     """
 
     name: str
@@ -143,6 +149,7 @@ class ColumnProfile:
     shapes: tuple[tuple[str, float], ...]
     quantiles: tuple[float, ...]
     lengths: tuple[int, int, int]
+    unit: str = ""
 
     @property
     def samples(self) -> tuple[str, ...]:
@@ -237,6 +244,7 @@ def profile_column(name: str, position: int, values: Iterable[str | None]) -> Co
         shapes=_shapes(telling),
         quantiles=quantiles,
         lengths=_lengths(telling),
+        unit=_unit(telling) if kind is Kind.QUANTITY else "",
     )
 
 
@@ -283,7 +291,7 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
     missed = 0
     for text, count in values:
         found = _NUMBER.findall(text[head : len(text) - tail])
-        number = float(found[0].replace(",", "")) if len(found) == 1 else math.nan
+        number = _number(found[0]) if len(found) == 1 else math.nan
         if math.isfinite(number):
             numbers.append((number, count))
         else:
@@ -300,6 +308,24 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
             found_quantiles.append(number)
             place += 1
     return tuple(found_quantiles)
+
+
+def _number(text: str) -> float:
+    if _DECIMAL_COMMA.fullmatch(text):
+        return float(text.replace(".", "").replace(",", "."))
+    return float(text.replace(",", ""))
+
+
+def _unit(values: Sequence[tuple[str, int]]) -> str:
+    """What stands behind most numbers, or before them where nothing is behind; without blanks."""
+    found = Counter[str]()
+    for text, count in values:
+        behind = text[max((place for place, char in enumerate(text) if char.isdigit()), default=-1) + 1 :]
+        before = text[: next((place for place, char in enumerate(text) if char.isdigit()), 0)].rstrip("+-")
+        found["".join((behind.strip(" .") or before).split()).casefold()] += count
+    for unit, count in found.most_common(1):
+        return unit if 2 * count > found.total() else ""
+    return ""
 
 
 def _shared_start(texts: Sequence[str]) -> str:

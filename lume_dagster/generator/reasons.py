@@ -80,5 +80,10 @@ _WORDS: dict[str, Callable[[Traits, Traits, Evidence], str]] = {
     "numbers": lambda _, __, evidence: (
         "the numbers are spread alike" if evidence.numbers > 0 else "against it: the numbers lie elsewhere"
     ),
+    "unit": lambda _, __, evidence: (
+        "the same unit stands beside the numbers"
+        if evidence.unit > 0
+        else "against it: another unit stands beside the numbers"
+    ),
     "permitted": lambda _, __, evidence: _range(evidence),
 }

@@ -14,21 +14,22 @@ from enum import Enum
 from lume_dagster.generator.evidence import FIGURES, Evidence, Traits
 
 WEIGHTS: Mapping[str, float] = {
-    "name": 5.079,
-    "contained": 3.914,
-    "spelling": 0.656,
-    "head": 0.057,
-    "same_name": 1.588,
-    "opposed": -0.837,
-    "about": 1.211,
-    "kind": 2.119,
-    "values": 1.457,
-    "terms": 1.178,
-    "grams": 0.139,
-    "resolved": 2.165,
-    "numbers": 0.511,
-    "lengths": 0.978,
-    "distinct": 0.235,
+    "name": 5.037,
+    "contained": 3.935,
+    "spelling": 0.653,
+    "head": 0.065,
+    "same_name": 1.542,
+    "opposed": -1.097,
+    "about": 1.207,
+    "kind": 2.151,
+    "values": 1.476,
+    "terms": 1.14,
+    "grams": 0.124,
+    "resolved": 2.166,
+    "numbers": 0.646,
+    "unit": 0.455,
+    "lengths": 1.03,
+    "distinct": 0.18,
     "permitted": 1.0,
 }
 """What each figure of the evidence adds to a pair's score."""
@@ -51,21 +52,25 @@ class Calibration:
         score: What the score adds.
         column: What the lead over the source column's other fields adds.
         field: What the lead over the field's other source columns adds.
+        both: What the smaller one of the two leads adds.
+        fields: What each doubling of the number of fields takes: of many fields, some look like a column by chance.
     """
 
     base: float
     score: float
     column: float
     field: float
+    both: float
+    fields: float
 
 
 CALIBRATIONS: Mapping[Regime, Calibration] = {
-    Regime.ROWS: Calibration(-3.629, 0.187, 0.74, 0.956),
-    Regime.SCHEMA: Calibration(-3.191, 0.071, 1.216, 0.629),
-    Regime.NAMES: Calibration(-4.317, 0.324, 1.141, 0.26),
+    Regime.ROWS: Calibration(base=-3.859, score=0.392, column=0.329, field=0.799, both=0.375, fields=0.505),
+    Regime.SCHEMA: Calibration(base=-3.042, score=0.423, column=0.538, field=0.564, both=0.241, fields=0.409),
+    Regime.NAMES: Calibration(base=-3.062, score=0.413, column=0.487, field=0.339, both=0.482, fields=0.31),
 }
 _LEAD = 3.0
-_CAP_BASE, _CAP_SCORE = -4.0, 0.9
+_CAP_BASE, _CAP_SCORE = -3.0, 0.9
 _NEVER = -math.inf
 
 
@@ -83,13 +88,65 @@ def score(evidence: Evidence) -> float:
     return math.fsum(WEIGHTS[figure] * getattr(evidence, figure) for figure in FIGURES)
 
 
-def leads(scores: Sequence[float]) -> list[float]:
-    """How far each score lies above the best of the others, at most 3 either way; 3 for one that is alone."""
-    best = sorted(scores, reverse=True)[:2]
-    if len(best) < 2 or best[1] == _NEVER:
-        return [_LEAD] * len(scores)
-    others = [best[1] if value == best[0] else best[0] for value in scores]
-    return [max(-_LEAD, min(_LEAD, value - other)) for value, other in zip(scores, others, strict=True)]
+Scores = Sequence[Sequence[float]]
+"""One line a source column, one score a target field; minus infinity for a pair that is out of question."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a pair stands against those that compete with it.
+
+    Attributes:
+        column: How far it leads its source column's other fields, from -3 to 3.
+        field: How far it leads its field's other source columns, likewise.
+    """
+
+    column: float
+    field: float
+
+
+def standings(scores: Scores) -> list[list[Standing]]:
+    """How each pair stands; 3 for one that is alone.
+
+    A competitor that does better elsewhere counts less, by as much: `unit price` is no rival of `total price` for
+    `price` if there is a `price per unit`, too.
+    """
+    turned = list(zip(*scores, strict=True))
+    if not turned:
+        return [[] for _ in scores]
+    in_columns = [_settled(line) for line in scores]
+    in_fields = [_settled(line) for line in turned]
+    by_column = [
+        _leads(line, rivals) for line, rivals in zip(scores, zip(*in_fields, strict=True), strict=True)
+    ]
+    by_field = [
+        _leads(line, rivals) for line, rivals in zip(turned, zip(*in_columns, strict=True), strict=True)
+    ]
+    return [
+        [Standing(column, by_field[target][source]) for target, column in enumerate(line)]
+        for source, line in enumerate(by_column)
+    ]
+
+
+def _best_others(scores: Sequence[float]) -> list[float]:
+    """For each score the best one of the others."""
+    best, second = (*sorted(scores, reverse=True)[:2], _NEVER)[:2]
+    return [second if value == best else best for value in scores]
+
+
+def _settled(scores: Sequence[float]) -> list[float]:
+    """Scores, each less what it lies behind the best of the others."""
+    return [
+        value + min(0.0, value - other) if value != _NEVER else _NEVER
+        for value, other in zip(scores, _best_others(scores), strict=True)
+    ]
+
+
+def _leads(scores: Sequence[float], rivals: Sequence[float]) -> list[float]:
+    return [
+        max(-_LEAD, min(_LEAD, value - other)) if value != _NEVER else -_LEAD
+        for value, other in zip(scores, _best_others(rivals), strict=True)
+    ]
 
 
 def confidence(log_odds: float) -> float:
@@ -102,29 +159,33 @@ def log_odds(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def calibrate(scores: Sequence[Sequence[float]], regimes: Sequence[Sequence[Regime]]) -> list[list[float]]:
+def calibrate(scores: Scores, regimes: Sequence[Sequence[Regime]]) -> list[list[float]]:
     """The log-odds of each pair from the scores of all.
 
     Args:
         scores: One line a source column, one score a target field; minus infinity for a pair that is out of question.
         regimes: What is known of each pair.
     """
-    rows = [leads(line) for line in scores]
-    columns = [leads(column) for column in zip(*scores, strict=True)]
     found = []
-    for source, line in enumerate(scores):
+    for line, regime_line, standing_line in zip(scores, regimes, standings(scores), strict=True):
+        crowd = math.log2(len(line)) if line else 0.0
         odds = []
-        for target, value in enumerate(line):
+        for value, known, standing in zip(line, regime_line, standing_line, strict=True):
             if value == _NEVER:
                 odds.append(_NEVER)
                 continue
-            by = CALIBRATIONS[regimes[source][target]]
+            by = CALIBRATIONS[known]
             found_odds = (
                 by.base
                 + by.score * value
-                + by.column * rows[source][target]
-                + by.field * columns[target][source]
+                + by.column * standing.column
+                + by.field * standing.field
+                + by.both * min(standing.column, standing.field)
+                - by.fields * crowd
             )
+            if min(standing.column, standing.field) <= 0:
+                # Of two that are alike, one at most is right.
+                found_odds = min(found_odds, 0.0)
             # Whoever leads a weak field need not be right.
             odds.append(min(found_odds, _CAP_BASE + _CAP_SCORE * value))
         found.append(odds)

@@ -256,3 +256,55 @@ def test_any_sample_gets_the_same_answer_twice(
     assert all(0 <= one.confidence <= 1 for one in found)
     assert all(set(one.sources) <= set(sources) for one in found)
     assert propose(profile, schema) == found
+
+
+def test_a_bare_name_is_not_the_scheduled_one() -> None:
+    columns = {"sched_dep_time": ["515", "529", "540"], "dep_time": ["517", "533", "542"]}
+    found = proposals(columns, {"departure_time": {"type": "integer"}})["departure_time"]
+    assert found.sources == ("dep_time",)
+    alone = proposals({"sched_dep_time": columns["sched_dep_time"]}, {"departure_time": {"type": "integer"}})
+    assert not alone["departure_time"].accepted
+    assert alone["departure_time"].confidence <= 0.5
+
+
+def test_the_unit_beside_the_numbers_tells_two_prices_apart() -> None:
+    source = {
+        "price a": [f"{100 + 7 * place} EUR" for place in range(30)],
+        "price b": [f"{100 + 9 * place} EUR/kg" for place in range(30)],
+    }
+    wanted = profile_table(pa.table({"price": [f"{110 + 8 * place} EUR/kg" for place in range(30)]}))
+    matching = match(profile_table(pa.table(source)), {"properties": {"price": {}}}, wanted)
+    assert matching.evidence(1, 0).unit == 1
+    assert matching.evidence(0, 0).unit < 0
+    assert matching.ranked(0) == [1, 0]
+
+
+def test_numbers_in_another_place_are_for_review_unless_the_unit_is_the_same() -> None:
+    def accepted(unit: str, other: str) -> bool:
+        source = {"unit price": [f"{place + 10}{unit}" for place in range(40)]}
+        wanted = profile_table(pa.table({"unit_price": [f"{9000 + place}{other}" for place in range(40)]}))
+        return proposals(source, {"unit_price": {}}, sample=wanted)["unit_price"].accepted
+
+    assert accepted(" EUR", " EUR")
+    assert not accepted(" EUR", " JPY")
+
+
+def test_a_column_and_a_field_that_alone_have_a_name_belong_together() -> None:
+    words = ("cause", "date", "place", "kind", "year", "age", "status", "code")
+    properties = {f"{one}_of_{other}": {} for one in words for other in words if one != other}
+    columns = {f"{one} of {other}": ["x", "y"] for one in words[:2] for other in words[2:4]}
+    found = proposals(columns, properties)
+    for column in columns:
+        field = found[column.replace(" ", "_")]
+        assert field.sources == (column,)
+        assert field.accepted
+    twice = proposals({"status": ["a", "b"], "STATUS ": ["b", "a"]}, {"status": {}})["status"]
+    assert not twice.accepted
+
+
+def test_the_more_fields_there_are_the_less_sure_is_one_of_them() -> None:
+    def confidence(fields: int) -> float:
+        others = {f"{letter}{place}": {} for place in range(fields) for letter in ("zeta", "omega")}
+        return proposals({"cust_nm": ["a", "b"]}, {"customer_name": {}, **others})["customer_name"].confidence
+
+    assert confidence(200) < confidence(2)

@@ -167,3 +167,23 @@ def test_a_staged_batch_is_profiled_without_its_unparsable_records(tmp_path: Pat
     assert profile.rows_read == 2
     assert [column.name for column in profile.columns] == ["id", "name"]
     assert profile.column("name").nulls == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "unit"),
+    [
+        (["1,090 kg", "2,500 kg", "900 kg"], (900, 2500), "kg"),
+        (["$1,234.50", "$ 12", "$7"], (7, 1234.5), "$"),
+        (["12,50", "1.234,75", "700,10"], (12.5, 1234.75), ""),
+        (["approx. 24.5 m", "30 m", "8 m"], (8, 30), "m"),
+    ],
+)
+def test_quantities_are_read_with_separators_and_units(
+    texts: list[str], numbers: tuple[float, float], unit: str
+) -> None:
+    column = profile_column("x", 0, texts)
+    assert (column.minimum, column.maximum, column.unit) == (*numbers, unit)
+
+
+def test_a_moment_of_today_is_a_moment() -> None:
+    assert profile_column("x", 0, ["today 09:33", "01/29 11:30", "yesterday 23:44"]).kind is Kind.DATE_TIME
