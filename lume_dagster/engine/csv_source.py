@@ -7,6 +7,8 @@ import csv
 import io
 import secrets
 import sys
+import threading
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,10 @@ _MAX_HEADER = 1024 * 1024
 _BOM = codecs.BOM_UTF8
 _QUOTE, _LINE_BREAKS = ord('"'), b"\r\n"
 _OTHER_DELIMITERS = ";\t|,"
+_PAUSED_SECONDS = 1.0
+"""After so long without another read, pyarrow has read as far ahead as it does."""
+_RETURNED_SECONDS = 0.01
+"""How long its last read takes to return."""
 
 
 @dataclass
@@ -68,9 +74,11 @@ class _Input(io.RawIOBase):
 
     def __init__(self, stream: Utf8Stream, start: bytes, end: bytes) -> None:
         self._stream = stream
-        self._start = start
-        self._rest = b""
+        self._rest = start
+        self._at_start = True
         self._end: bytes | None = end
+        self._stopped = False
+        self._over = threading.Event()
         self.error: BaseException | None = None
 
     def readable(self) -> bool:
@@ -78,11 +86,16 @@ class _Input(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes; exceptions are kept too, as they do not come through pyarrow as they are."""
+        if self._stopped:
+            self._over.set()
+            return b""
         if size < 0:
             size = sys.maxsize
-        if self._start:  # by itself, so that what follows comes in whole chunks, which need not be copied
-            data, self._start = self._start[:size], self._start[size:]
-            return data
+        at_start, self._at_start = self._at_start, False
+        if at_start and size // 2 < len(self._rest) <= size:
+            # By itself, so that what follows comes in whole chunks, which need not be copied.
+            start, self._rest = self._rest, b""
+            return start
         pieces, length = ([self._rest], len(self._rest)) if self._rest else ([], 0)
         try:
             while length < size:
@@ -95,10 +108,24 @@ class _Input(io.RawIOBase):
                 length += len(piece)
         except BaseException as error:
             self.error = error
+            self._over.set()
             raise
+        if not pieces:
+            self._over.set()
+            return b""
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._rest = data[size:]
         return data[:size]
+
+    def stop(self) -> None:
+        """Let pyarrow read no more, and wait until it does not.
+
+        A thread of pyarrow's reads ahead. To take its reader down waits for that thread, with the interpreter's lock
+        in hand, for which that thread may wait in turn.
+        """
+        self._stopped = True
+        if not self._over.is_set() and self._over.wait(_PAUSED_SECONDS):
+            time.sleep(_RETURNED_SECONDS)
 
 
 def stage_csv(
@@ -237,6 +264,8 @@ def _copy(
                 "is a quote opened there and never closed?"
             ) from error
         raise BatchError(f"{path}: cannot be read as CSV after record {number}: {error}") from error
+    finally:
+        data.stop()
     if unparsable.found:
         empty = [pa.array([], pa.string())] * width
         writer.write_mixed(pa.array([], pa.int64()), empty, list(unparsable.found))
