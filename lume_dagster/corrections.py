@@ -96,7 +96,8 @@ def build_lume_corrections(
     sensor = dg.SensorDefinition(
         name=watch.name,
         evaluation_fn=watch.look,
-        target=dg.AssetSelection.assets(spec.key, *keys.values()),
+        # As a target it would be a job, of whose assets `backfill="single_run"` makes some differ in their policy.
+        asset_selection=dg.AssetSelection.assets(spec.key, *keys.values()),
         minimum_interval_seconds=minimum_interval_seconds,
         required_resource_keys={resource_key},
         description=f"Has each corrected file in {files} handed in to {flow_version}, and its batch follow.",
