@@ -215,7 +215,7 @@ def left_out(chosen: Sequence[Case]) -> tuple[dict[str, Figures], list[Judged], 
     try:
         for set_name in SETS:
             weights, calibrations = fitting.fit([one for one in compared if one.case.set_name != set_name])
-            scoring.WEIGHTS, scoring.CALIBRATIONS = weights, calibrations  # type: ignore[misc]
+            scoring.WEIGHTS, scoring.CALIBRATIONS = weights, calibrations
             own = [case for case in chosen if case.set_name == set_name]
             found.update(measure(own, lume_scores))
             for case in own:
@@ -223,7 +223,7 @@ def left_out(chosen: Sequence[Case]) -> tuple[dict[str, Figures], list[Judged], 
                 judged += proposals
                 fields[set_name, case.regime] = fields.get((set_name, case.regime), 0) + count
     finally:
-        scoring.WEIGHTS, scoring.CALIBRATIONS = before  # type: ignore[misc]
+        scoring.WEIGHTS, scoring.CALIBRATIONS = before
     return found, judged, fields
 
 
