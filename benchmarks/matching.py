@@ -47,9 +47,9 @@ AIM = 0.80
 """The share of a set's fields that should be accepted without a review."""
 
 ACCEPTED_RECALL = {"smutf": 0.75, "gdc": 0.30}
-"""What is reached where less than the aim can be: of SMUTF's 33 fields 7 share neither a word nor a value with their
-column; in GDC, where 736 fields stand against 28 to 45 columns, some columns have several true fields (all but one stay
-open), and no threshold on the confidence gives more than .40 of them at a precision of .99."""
+"""What is reached where less than the aim can be. Of SMUTF's 33 fields 7 have no word of their name, and next to no value,
+in common with their column. In GDC 736 fields stand against 28 to 45 columns, some columns have several true fields (all
+but one stay open), and no threshold on the confidence gives more than .40 of them at a precision of .99."""
 
 REGIMES = {"gdc": "schema", "made": "schema"}
 """The regime under which a set's figures are given; the others have rows."""
@@ -215,7 +215,7 @@ def left_out(chosen: Sequence[Case]) -> tuple[dict[str, Figures], list[Judged], 
     try:
         for set_name in SETS:
             weights, calibrations = fitting.fit([one for one in compared if one.case.set_name != set_name])
-            scoring.WEIGHTS, scoring.CALIBRATIONS = weights, calibrations  # type: ignore[misc]
+            scoring.WEIGHTS, scoring.CALIBRATIONS = weights, calibrations
             own = [case for case in chosen if case.set_name == set_name]
             found.update(measure(own, lume_scores))
             for case in own:
@@ -223,7 +223,7 @@ def left_out(chosen: Sequence[Case]) -> tuple[dict[str, Figures], list[Judged], 
                 judged += proposals
                 fields[set_name, case.regime] = fields.get((set_name, case.regime), 0) + count
     finally:
-        scoring.WEIGHTS, scoring.CALIBRATIONS = before  # type: ignore[misc]
+        scoring.WEIGHTS, scoring.CALIBRATIONS = before
     return found, judged, fields
 
 

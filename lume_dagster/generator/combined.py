@@ -13,7 +13,7 @@ from typing import Any
 
 from lume_dagster.generator.evidence import Traits
 from lume_dagster.generator.names import Name, stem
-from lume_dagster.generator.profile import ColumnProfile, Kind
+from lume_dagster.generator.profile import PLACEHOLDERS, ColumnProfile, Kind
 from lume_dagster.generator.vocabulary import STOPWORDS
 
 SURE, LIKELY, OPEN = 0.97, 0.85, 0.7
@@ -333,7 +333,9 @@ def _has_whole(sources: Sequence[Column], role: Role) -> bool:
 
 def _is_clock(column: Column) -> bool:
     """Whether the numbers are clock readings such as 517 for 05:17."""
-    texts = [text.removesuffix(".0") for text in column.texts()]
+    texts = [
+        text.removesuffix(".0") for text in column.texts() if text.strip().casefold() not in PLACEHOLDERS
+    ]
     if not texts or not all(text.isascii() and text.isdigit() and len(text) <= 4 for text in texts):
         return False
     numbers = [int(text) for text in texts]
@@ -347,6 +349,9 @@ def _moment(target: Traits, _role: Role, sources: Sequence[Column]) -> Iterator[
         return
     _, year, month, day = sets[0]
     words = _content(target.name) - _OF_TIME
+    if words:
+        # What is not said to be planned is what really was.
+        words |= {_root(word) for word in target.about} & {_PLANNED}
 
     def distance(column: Column) -> tuple[int, int]:
         named = _content(column.traits.name) - _OF_TIME
@@ -363,7 +368,7 @@ def _moment(target: Traits, _role: Role, sources: Sequence[Column]) -> Iterator[
     # A moment with a zone is read as UTC, which the clock on the wall need not show.
     late = bool(words & _LATER)
     # The day is that of the plan: what was to be at 23:50 may really be on the next day.
-    planned = len(clocks) == 1 or "schedul" in words
+    planned = len(clocks) == 1 or _PLANNED in words
     exact = distance(clocks[0])[1] == 0 and target.local and planned and not late
     yield Combined(
         tuple(parts.values()),
@@ -397,6 +402,7 @@ def _date_and_time(target: Traits, _role: Role, sources: Sequence[Column]) -> It
             )
 
 
+_PLANNED = "schedul"
 _LATER = frozenset({"arrival", "end", "close", "checkout"})
 _OF_TIME = frozenset({"date", "time", "timestamp", "day", "hour", "at", "on"})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
@@ -184,6 +185,7 @@ def _long(found: tuple[str, ...]) -> bool:
     return len(squeezed(found)) >= 4 or (len(found) > 1 and all(len(word) == 1 for word in found))
 
 
+@lru_cache(maxsize=65536)
 def _spelled(found: tuple[str, ...]) -> tuple[str, ...]:
     alone = len(found) == 1
     return tuple(
@@ -217,6 +219,7 @@ def _same_stem(value: tuple[str, ...], text: str, label: Label, setting: Setting
     return 0
 
 
+@lru_cache(maxsize=65536)
 def _singular(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
@@ -227,6 +230,7 @@ def _singular(word: str) -> str:
     )
 
 
+@lru_cache(maxsize=65536)
 def _past(word: str) -> str:
     if len(word) > 5 and word.endswith("ied"):
         return word[:-3] + "y"

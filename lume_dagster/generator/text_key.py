@@ -45,6 +45,7 @@ def key(text: str) -> str:
     return " ".join(words(text))
 
 
+@lru_cache(maxsize=65536)
 def squeezed(found: tuple[str, ...]) -> str:
     """Words without what stands between them; two numbers stay apart."""
     joined = " ".join(found)

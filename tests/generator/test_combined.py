@@ -104,6 +104,17 @@ def test_a_moment_is_a_day_and_a_clock_reading() -> None:
     assert found.accepted
 
 
+@pytest.mark.parametrize(
+    ("description", "clock"),
+    [("When it took off.", "dep_time"), ("When it was scheduled to leave.", "sched_dep_time")],
+)
+def test_a_moment_is_the_actual_one_unless_the_schedule_is_asked_for(description: str, clock: str) -> None:
+    source = {**PARTS, "sched_dep_time": ["515", "5", "2359"], "dep_time": ["517", "NA", "2355"]}
+    found = one(source, "departure", {**LOCAL, "description": description})
+    assert found.operation is not None
+    assert found.operation["datetime"]["hhmm"] == clock
+
+
 def test_an_arrival_may_be_on_the_next_day_and_is_not_accepted() -> None:
     found = one({**PARTS, "sched_arr_time": ["517", "5", "2359"]}, "scheduled_arrival", LOCAL)
     assert not found.accepted

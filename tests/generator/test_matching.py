@@ -291,7 +291,7 @@ def test_numbers_in_another_place_are_for_review_unless_the_unit_is_the_same() -
 
 def test_a_column_and_a_field_that_alone_have_a_name_belong_together() -> None:
     words = ("cause", "date", "place", "kind", "year", "age", "status", "code")
-    properties = {f"{one}_of_{other}": {} for one in words for other in words if one != other}
+    properties: dict[str, Any] = {f"{one}_of_{other}": {} for one in words for other in words if one != other}
     columns = {f"{one} of {other}": ["x", "y"] for one in words[:2] for other in words[2:4]}
     found = proposals(columns, properties)
     for column in columns:
@@ -304,7 +304,9 @@ def test_a_column_and_a_field_that_alone_have_a_name_belong_together() -> None:
 
 def test_the_more_fields_there_are_the_less_sure_is_one_of_them() -> None:
     def confidence(fields: int) -> float:
-        others = {f"{letter}{place}": {} for place in range(fields) for letter in ("zeta", "omega")}
+        others: dict[str, Any] = {
+            f"{letter}{place}": {} for place in range(fields) for letter in ("zeta", "omega")
+        }
         return proposals({"cust_nm": ["a", "b"]}, {"customer_name": {}, **others})["customer_name"].confidence
 
     assert confidence(200) < confidence(2)
