@@ -44,7 +44,6 @@ class FlowVersion:
         fingerprint: SHA-256 (hex) of all that the flow version says; comments and layout do not count.
         lineage: For each target field the source columns it comes from.
         source_columns: The columns the mapper reads.
-        sensitive_fields: Target fields marked `x-sensitive`.
         schema: The target schema, read.
         plan: What is computed.
     """
@@ -60,7 +59,6 @@ class FlowVersion:
     fingerprint: str
     lineage: dict[str, list[str]]
     source_columns: tuple[str, ...]
-    sensitive_fields: tuple[str, ...]
     schema: TargetSchema = field(repr=False)
     plan: Plan = field(repr=False)
 
@@ -142,7 +140,6 @@ def parse_flow(
         fingerprint=_fingerprint(flow, mapper),
         lineage=lineage,
         source_columns=tuple(dict.fromkeys(column for target in plan.order for column in lineage[target])),
-        sensitive_fields=tuple(target.name for target in schema.fields if target.sensitive),
         schema=schema,
         plan=plan,
     )

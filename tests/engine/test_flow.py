@@ -51,7 +51,6 @@ def test_what_a_flow_version_says(flow_file: Path) -> None:
         "tag": ["First", "Last", "Land"],
     }
     assert flow.source_columns == ("ID", "First", "Last", "Land")
-    assert flow.sensitive_fields == ("name",)
     assert flow.mapper["country"] == {
         "lookup": {"from": "Land", "on_miss": "null", "table": {"DE": "Germany", "FR": "France"}}
     }
