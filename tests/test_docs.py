@@ -72,7 +72,7 @@ BLOCKS = {
     ("create-flow.md", "csv"): (2, "tests/test_flow_creation.py"),
     ("create-flow.md", "json"): (1, "tests/test_flow_creation.py"),
     ("create-flow.md", "python"): (1, "tests/test_flow_creation.py"),
-    ("create-flow.md", "sh"): (2, "tests/test_flow_creation.py"),
+    ("create-flow.md", "sh"): (3, "tests/test_flow_creation.py"),
     ("flow-versions.md", "yaml"): (7, THIS),
     ("hosted.md", "python"): (1, THIS),
     ("hosted.md", "sh"): (3, THIS),
