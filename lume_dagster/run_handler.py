@@ -7,11 +7,11 @@ batch does it with a blocking client, a step of many with an asynchronous one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import product, takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -77,7 +77,8 @@ class LumeRunHandler:
 
     The id of the run is stored with the Dagster run before the first wait, as a tag and as an observation of
     `asset_key`, so that a retry of any kind finds the run again: an active one is re-attached, one that mapped
-    the batch is harvested, and only for a failed or crashed one another is created.
+    the batch is harvested, and only for a failed or crashed one another is created. Where another run has mapped
+    the batch since, a correction for instance, that one is harvested.
 
     Args:
         context: The step.
@@ -206,7 +207,7 @@ class LumeRunHandler:
         return _TAG_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:16]
 
     def _adopted(self) -> _Search:
-        """The run that somebody else started and this step is to take, however it ended."""
+        """The run that somebody else started and this step is to take, however it ended; or one that came after it."""
         adopted = self._context.run.tags.get(ADOPT_RUN_TAG)
         if adopted is None or self._context.retry_number or self._earlier_run_id:
             return None
@@ -215,9 +216,11 @@ class LumeRunHandler:
             raise LumeError(
                 f"the tag {ADOPT_RUN_TAG} names {run.label}, but this step runs {self._flow_version}; name a run of it"
             )
-        yield Remember(run)
-        self._log(f"{run.label} was started elsewhere; it is taken as it is, {run.status}")
-        return run
+        standing = yield from self._standing(run)
+        if standing is run:
+            yield Remember(run)
+            self._log(f"{run.label} was started elsewhere; it is taken as it is, {run.status}")
+        return standing
 
     def _find(self, force_rerun: bool) -> Generator[Wish, Any, tuple[LumeRun | None, bool]]:
         """The run of an earlier attempt, if it is one to go on with, and whether a force is spent already.
@@ -232,8 +235,34 @@ class LumeRunHandler:
             is_spent = run.run_metadata.get(_FORCE, "true") == "true"
             if not run.failed and (is_spent or not force_rerun):
                 self._log(f"going on with {run.label}, {run.status}, of an earlier attempt")
-                return run, is_spent
+                return (yield from self._standing(run)), is_spent
         return None, is_spent
+
+    def _standing(self, run: LumeRun) -> Drive:
+        """The run itself, or the latest one that has mapped its batch since it ended."""
+        if not run.is_final:
+            return run
+        runs = yield from self._listed(run.source_path)
+        later = takewhile(lambda other: other.id != run.id, runs)
+        mapped = next((other for other in later if other.is_final and not other.failed), None)
+        if mapped is None:
+            return run
+        yield Remember(mapped)
+        self._log(
+            f"{mapped.label} has mapped the batch since; its results are taken, and not those of run {run.id}"
+        )
+        return mapped
+
+    def _listed(self, source_path: str) -> Generator[Wish, Any, Sequence[LumeRun]]:
+        """The latest runs of a batch, newest first; none if this Lume lists no runs."""
+        try:
+            page = yield Ask(lambda client: client.runs(self._flow_version, source_path), is_for_run=False)
+        except LumeUnavailableError:
+            raise
+        except ApiError:
+            return ()
+        runs: Sequence[LumeRun] = page.items
+        return runs
 
     def _remembered(self) -> _Search:
         """The run whose id an earlier attempt has stored."""
@@ -252,15 +281,8 @@ class LumeRunHandler:
         if not (self._context.retry_number or self._context.run.parent_run_id):
             return None
         keys = {self._idempotency_key(*told) for told in product((True, False), repeat=2)}
-        try:
-            page = yield Ask(
-                lambda client: client.runs(self._flow_version, self._source_path), is_for_run=False
-            )
-        except LumeUnavailableError:
-            raise
-        except ApiError:  # this Lume lists no runs
-            return None
-        run: LumeRun | None = next((run for run in page.items if run.idempotency_key in keys), None)
+        runs = yield from self._listed(self._source_path)
+        run = next((run for run in runs if run.idempotency_key in keys), None)
         if run is not None:
             yield Remember(run)
         return run

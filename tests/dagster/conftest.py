@@ -96,6 +96,11 @@ class Pipeline:
         ).records
         return records[0].asset_materialization if records else None
 
+    def lume_run(self, key: dg.AssetKey, partition: str) -> object:
+        """The id of the Lume run that an asset of a batch stands for; None if it was never materialized."""
+        latest = self.latest(key, partition)
+        return None if latest is None else latest.metadata["lume/run_id"].value
+
     def count(self, key: dg.AssetKey, partition: str) -> int:
         return len(
             self.instance.fetch_materializations(

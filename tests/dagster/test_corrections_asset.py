@@ -347,6 +347,42 @@ def test_a_correction_that_was_overtaken_by_a_rerun_is_passed_over(desk: Desk) -
     assert desk.follow() == []
 
 
+def test_a_batch_stays_with_its_correction_when_its_first_run_is_executed_again(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    pipeline.options["checks"] = LumeChecks(reject_rate_error=0.9)
+    pipeline.write("d", HALF_BAD)
+    first = pipeline.materialize("d", RUN, REJECTS, MAPPED)
+    desk.put("d")
+    assert desk.follow() + desk.follow() == [("d", True), ("d", False)]
+    corrected = pipeline.runs("d")[0]
+    stored = pipeline.instance.get_run_by_id(first.run_id)
+    assert stored is not None
+    again = pipeline.materialize(
+        "d",
+        RUN,
+        REJECTS,
+        MAPPED,
+        tags={**stored.tags, "dagster/parent_run_id": first.run_id, "dagster/root_run_id": first.run_id},
+    )
+    assert again.success
+    assert pipeline.runs("d")[0] == corrected
+    assert [pipeline.lume_run(key, "d") for key in (RUN, REJECTS, MAPPED)] == [corrected] * 3
+
+
+def test_a_correction_that_follows_late_does_not_take_the_place_of_a_later_one(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    desk.put("b", STILL_BAD.replace("Bob", "Bobby"))
+    desk.follow()
+    (late,) = desk.tick()
+    desk.put("b")
+    assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+    latest = pipeline.runs("b")[0]
+    assert late.tags[ADOPT_RUN_TAG] != latest
+    assert desk.carry_out(late).success
+    assert [pipeline.lume_run(key, "b") for key in (RUN, REJECTS, MAPPED, CORRECTIONS)] == [latest] * 4
+    assert desk.follow() == []
+
+
 def test_more_files_than_a_tick_may_ask_for_follow_at_the_next(desk: Desk) -> None:
     desk.pipeline.write("d", HALF_BAD)
     desk.pipeline.materialize("d")

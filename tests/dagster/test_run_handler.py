@@ -6,6 +6,7 @@ import pytest
 
 from lume_dagster import LumeResource
 from lume_dagster.client import LumeClient, LumeRun
+from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.run_handler import LumeRunHandler
 from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
 
@@ -75,6 +76,23 @@ def test_after_a_failed_run_another_is_created_and_not_forced_again(
     result = drive(instance, LumeResource(base_url=scripted.url), tags={TAG: earlier}, force_rerun=True)
     assert harvested(result) != earlier
     assert creates(scripted)[-1]["force_rerun"] is False
+
+
+@pytest.mark.parametrize("tag", [TAG, ADOPT_RUN_TAG])
+def test_a_run_that_another_has_superseded_is_not_brought_back(
+    instance: dg.DagsterInstance, scripted: ScriptedLume, tag: str
+) -> None:
+    with LumeClient(scripted.url) as client:
+        earlier = client.wait(client.run("people:v1", "p.csv")).id
+        later = client.wait(client.run("people:v1", "p.csv", force_rerun=True)).id
+        for script in (RunScript(["FAILED"]), ENDLESS):
+            scripted.next_run(script)
+            client.run_status(client.run("people:v1", "p.csv", force_rerun=True).id)
+    result = drive(instance, LumeResource(base_url=scripted.url), tags={tag: earlier})
+    assert harvested(result) == later
+    assert len(creates(scripted)) == 4
+    (run,) = instance.get_runs()
+    assert run.tags[TAG] == later
 
 
 def test_a_re_execution_that_is_told_to_force_forces_once(
