@@ -21,6 +21,7 @@ from lume_dagster.metadata import (
 from lume_dagster.translator import (
     AssetKind,
     DagsterLumeTranslator,
+    corrections_step_name,
     flow_asset_keys,
     flow_asset_spec,
     sensor_name,
@@ -117,9 +118,9 @@ def build_lume_alerts(
     """A sensor that calls a function of yours for each batch with which something went wrong.
 
     It looks at every Dagster run that has ended: one alert for a Lume run that failed or crashed, for an audit that
-    failed, for rejects above a level, and for a step that failed otherwise. What a retry mended is not told, and
-    neither is a run that Dagster will retry. Runs that ended before the sensor's first tick are passed over. Should
-    your function raise, the tick fails, and the alert is tried again at the next.
+    failed, for rejects above a level, and for steps that failed otherwise, that of the corrections among them. What a
+    retry mended is not told, and neither is a run that Dagster will retry. Runs that ended before the sensor's first
+    tick are passed over. Should your function raise, the tick fails, and the alert is tried again at the next.
 
     Args:
         flow_version: The flow version, `NAME:vN`.
@@ -152,7 +153,11 @@ def build_lume_alerts(
     if rejects_above is not None and not 0 <= rejects_above <= 1:
         raise ValueError(f"rejects_above is {rejects_above}; give a share from 0 to 1")
     keys = flow_asset_keys(flow_version, translator)
-    keys["corrections"] = flow_asset_spec("corrections", flow_version, translator).key
+
+    def is_corrections(key: dg.AssetKey | None, step: str | None) -> bool:
+        # A translator is asked only where there are corrections: one that was written without may have no answer.
+        may_be = step is not None and step.startswith(corrections_step_name(flow_version))
+        return may_be and key == flow_asset_spec("corrections", flow_version, translator).key
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if context.cursor is None:
@@ -163,7 +168,7 @@ def build_lume_alerts(
         cursor = int(context.cursor)
         told: list[str] = []
         for storage_id, run_id in _ends_after(context.instance, cursor):
-            reader = _RunReader(context.instance, run_id, flow_version, keys)
+            reader = _RunReader(context.instance, run_id, flow_version, keys, is_corrections)
             try:
                 for alert in reader.alerts(rejects_above, webserver_url):
                     notify(context, alert)
@@ -225,6 +230,7 @@ class _RunReader:
         run_id: str,
         flow_version: str,
         keys: Mapping[AssetKind, dg.AssetKey],
+        is_corrections: Callable[[dg.AssetKey | None, str | None], bool],
     ) -> None:
         self._instance = instance
         self._run = instance.get_run_by_id(run_id)
@@ -233,15 +239,16 @@ class _RunReader:
         self._run_key = keys["run"]
         self._mapped_key = keys["mapped"]
         self._keys = frozenset(keys.values())
+        self._is_corrections = is_corrections
 
     def alerts(self, rejects_above: float | None, webserver_url: str | None) -> Iterator[LumeAlert]:
-        """One alert for each batch with which something is wrong."""
+        """One alert for each batch with which something is wrong, and one for what failed otherwise."""
         if self._run is None or self._run.tags.get("dagster/will_retry") == "true":
             return
         checks: dict[str | None, dict[tuple[dg.AssetKey, str], dg.AssetCheckEvaluation]] = {}
         taken: dict[str | None, Mapping[str, Any]] = {}
-        planned = False
-        failures: list[str] = []
+        steps: dict[dg.AssetKey | None, str | None] = {}
+        failures: dict[str | None, str] = {}
         failed_runs: dict[str, Mapping[str, Any]] = {}
         for event in self._events():
             if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -250,9 +257,10 @@ class _RunReader:
                     # The last word counts: a retry of the step may have mended it.
                     checks.setdefault(found.partition, {})[found.asset_key, found.check_name] = found
             elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
-                planned = planned or event.asset_key in self._keys
+                if event.asset_key in self._keys or self._is_corrections(event.asset_key, event.step_key):
+                    steps[event.asset_key] = event.step_key
             elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
-                failures.append(_failure_message(event))
+                failures[event.step_key] = _failure_message(event)
                 failed = _failure_metadata(event)
                 failed_runs[str(failed.get(RUN_ID))] = failed
             elif event.asset_key == self._run_key:
@@ -264,9 +272,17 @@ class _RunReader:
             if wrong is not None:
                 described = taken.get(partition) or self._described(judged, failed_runs, partition)
                 yield self._alert(*wrong, partition, described, webserver_url)
-        if not checks and failures and planned:
+        is_stopped = any(self._stops(check) for judged in checks.values() for check in judged.values())
+        explained = {steps.get(self._run_key), steps.get(self._mapped_key)} if is_stopped else set()
+        # Where nothing was judged, a step before those of the batch may be the reason; else it is none of ours.
+        others = [
+            message
+            for step, message in failures.items()
+            if step not in explained and (step in steps.values() or not checks)
+        ]
+        if steps and others:
             partition = self._run.tags.get("dagster/partition")
-            yield self._alert("error", failures[-1], partition, {}, webserver_url)
+            yield self._alert("error", "; ".join(others), partition, {}, webserver_url)
 
     def _wrong(
         self,
@@ -274,19 +290,24 @@ class _RunReader:
         taken: Mapping[str, Any],
         rejects_above: float | None,
     ) -> tuple[AlertKind, str] | None:
-        failed = [check for check in checks.values() if not check.passed]
+        failed = [check for check in checks.values() if self._stops(check)]
         for check in failed:
             if check.asset_key == self._run_key:
                 status = RunStatus.parse(str(_values(check.metadata).get("status", "")))
                 kind: AlertKind = "run_crashed" if status is RunStatus.CRASHED else "run_failed"
                 return kind, check.description or check.check_name
-        errors = [check for check in failed if check.severity is dg.AssetCheckSeverity.ERROR]
-        if errors:
-            return "audit_failed", "; ".join(f"{check.check_name}: {check.description}" for check in errors)
+        if failed:
+            return "audit_failed", "; ".join(f"{check.check_name}: {check.description}" for check in failed)
         rate = taken.get(REJECT_RATE)
         if rejects_above is not None and rate is not None and rate > rejects_above:
             return "rejects", f"{rate:.2%} of the records were rejected, more than {rejects_above:.2%}"
         return None
+
+    def _stops(self, check: dg.AssetCheckEvaluation) -> bool:
+        """Whether a check is the reason why a step of its batch fails."""
+        return not check.passed and (
+            check.asset_key == self._run_key or check.severity is dg.AssetCheckSeverity.ERROR
+        )
 
     def _alert(
         self,

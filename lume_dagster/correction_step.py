@@ -14,6 +14,7 @@ from lume_dagster.history import run_id_of
 from lume_dagster.metadata import RUN_ID, correction_metadata, latest_materialization, run_metadata
 from lume_dagster.resource import LumeResource
 from lume_dagster.run_handler import LumeRunHandler
+from lume_dagster.translator import corrections_step_name
 
 _FILE_MARK = "lume/file_mark"
 
@@ -41,7 +42,7 @@ def correction_step(
     """
 
     @dg.multi_asset(
-        name=f"{flow_version.replace('-', '_').replace(':', '__')}__corrections",
+        name=corrections_step_name(flow_version),
         specs=[spec],
         required_resource_keys={resource_key},
         retry_policy=retry_policy,

@@ -157,6 +157,11 @@ def sensor_name(flow_version: str, subject: str) -> str:
     return f"{_NO_NAME.sub('_', flow_version)}_{subject}"
 
 
+def corrections_step_name(flow_version: str) -> str:
+    """The name of the step that hands in the corrections of a flow version: `flights__v1__corrections`."""
+    return f"{flow_version.replace('-', '_').replace(':', '__')}__corrections"
+
+
 def merge_lume_assets(*definitions: dg.Definitions) -> dg.Definitions:
     """The assets of several flow versions in one.
 

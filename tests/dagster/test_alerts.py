@@ -112,6 +112,21 @@ def test_a_step_that_fails_before_there_is_a_run_is_told(pipeline: Pipeline, tmp
     assert "people:v1" in alert.summary
 
 
+def test_a_step_that_fails_after_the_run_was_judged_is_told(pipeline: Pipeline) -> None:
+    sensor = Sensor(pipeline)
+    assert not pipeline.materialize("a", audit={"admit": True}).success
+    (alert,) = sensor.tick()
+    assert (alert.kind, alert.partition) == ("error", "a")
+    assert "say in `reason` why the batch is admitted" in alert.summary
+
+
+def test_what_fails_downstream_of_a_good_batch_is_not_told(pipeline: Pipeline) -> None:
+    sensor = Sensor(pipeline)
+    (pipeline.folder / "a.review.csv").mkdir()
+    assert not pipeline.materialize("a").success
+    assert sensor.tick() == []
+
+
 def test_a_run_that_dagster_will_retry_is_not_told(pipeline: Pipeline) -> None:
     sensor = Sensor(pipeline)
     pipeline.materialize("c", tags={"dagster/will_retry": "true"})

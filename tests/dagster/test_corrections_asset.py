@@ -10,7 +10,17 @@ import dagster as dg
 import fsspec
 import pytest
 
-from lume_dagster import BatchFiles, LumeChecks, LumeResource, build_lume_alerts, build_lume_corrections
+from lume_dagster import (
+    BatchFiles,
+    DagsterLumeTranslator,
+    LumeAssetProps,
+    LumeChecks,
+    LumeIOManager,
+    LumeResource,
+    build_lume_alerts,
+    build_lume_assets,
+    build_lume_corrections,
+)
 from lume_dagster.client import LumeError
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.testing import RunScript, ScriptedLume
@@ -213,6 +223,64 @@ def test_a_bad_file_is_an_alert(desk: Desk) -> None:
     (alert,) = told
     assert (alert.kind, alert.partition) == ("error", "b")
     assert "line 1: columns are missing" in alert.summary
+
+
+def test_a_bad_file_is_an_alert_also_where_the_batch_s_other_assets_are_materialized(desk: Desk) -> None:
+    told = []
+    sensor = build_lume_alerts(flow_version="people:v1", notify=lambda _, alert: told.append(alert))
+    with dg.build_sensor_context(desk.pipeline.instance) as context:
+        cursor = sensor.evaluate_tick(context).cursor
+    desk.put("a", "rubbish\n")  # of a good batch, and one whose audit fails
+    desk.put("b", "rubbish\n")
+    for partition in ("a", "b"):
+        desk.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            partition_key=partition, instance=desk.pipeline.instance, raise_on_error=False
+        )
+    with dg.build_sensor_context(desk.pipeline.instance, cursor=cursor) as context:
+        sensor.evaluate_tick(context)
+    assert [(alert.kind, alert.partition) for alert in told] == [
+        ("error", "a"),
+        ("audit_failed", "b"),
+        ("error", "b"),
+    ]
+    assert told[0].summary.startswith("the batch 'a' stays as it was: ")
+
+
+class _ThreeKinds(DagsterLumeTranslator):
+    """A translator that was written without corrections in mind."""
+
+    def __init__(self, other: str | None = None) -> None:
+        super().__init__()
+        self._other = other
+
+    def get_asset_spec(self, props: LumeAssetProps) -> dg.AssetSpec:
+        keys = {"run": "r", "mapped": "m", "rejects": "x"}
+        key = keys.get(props.kind, self._other) if self._other else keys[props.kind]
+        return super().get_asset_spec(props).replace_attributes(key=key)
+
+
+def test_alerts_ask_a_translator_for_corrections_only_where_there_are_some(desk: Desk) -> None:
+    told = []
+    sensor = build_lume_alerts(
+        flow_version="people:v1", notify=lambda _, alert: told.append(alert), translator=_ThreeKinds()
+    )
+    with dg.build_sensor_context(desk.pipeline.instance) as context:
+        cursor = sensor.evaluate_tick(context).cursor
+    definitions = build_lume_assets(
+        flow_version="people:v1",
+        partitions_def=PARTITIONS,
+        source_path=str(desk.pipeline.folder / "{partition_key}.csv"),
+        checks=LumeChecks(reject_rate_error=0.4),
+        translator=_ThreeKinds(),
+    )
+    resources = dg.Definitions(
+        resources={"lume": desk.pipeline.lume, "lume_io_manager": LumeIOManager(lume=desk.pipeline.lume)}
+    )
+    job = dg.Definitions.merge(definitions, resources).resolve_implicit_global_asset_job_def()
+    job.execute_in_process(partition_key="b", instance=desk.pipeline.instance, raise_on_error=False)
+    with dg.build_sensor_context(desk.pipeline.instance, cursor=cursor) as context:
+        sensor.evaluate_tick(context)
+    assert [alert.kind for alert in told] == ["audit_failed"]
 
 
 def test_a_correction_that_crashed_is_handed_in_again_by_a_retry(desk: Desk) -> None:
