@@ -19,16 +19,19 @@ from lume_dagster.correction_step import correction_step
 from lume_dagster.metadata import RUN_ID, latest_materialization
 from lume_dagster.partitions import is_known_partition
 from lume_dagster.translator import (
+    FLOW_ASSET_KINDS,
     AssetKind,
     DagsterLumeTranslator,
-    flow_asset_keys,
     flow_asset_spec,
+    refuse_same_keys,
     sensor_name,
 )
 
 if TYPE_CHECKING:
     from lume_dagster.client import LumeClient
     from lume_dagster.resource import LumeResource
+
+_CORRECTIONS: AssetKind = "corrections"
 
 
 def build_lume_corrections(
@@ -71,6 +74,9 @@ def build_lume_corrections(
     Returns:
         The definitions of the asset and the sensor, to be merged with those of `build_lume_assets`.
 
+    Raises:
+        dagster.DagsterInvalidDefinitionError: The translator gives two of the flow version's assets the same key.
+
     Example:
         ```python
         build_lume_corrections(
@@ -80,10 +86,12 @@ def build_lume_corrections(
         )
         ```
     """
-    keys = flow_asset_keys(flow_version, translator)
-    spec = flow_asset_spec("corrections", flow_version, translator).replace_attributes(
-        deps=[keys["rejects"]], partitions_def=partitions_def
-    )
+    specs = {
+        kind: flow_asset_spec(kind, flow_version, translator) for kind in (*FLOW_ASSET_KINDS, _CORRECTIONS)
+    }
+    refuse_same_keys(specs.values())
+    keys = {kind: specs[kind].key for kind in FLOW_ASSET_KINDS}
+    spec = specs[_CORRECTIONS].replace_attributes(deps=[keys["rejects"]], partitions_def=partitions_def)
     watch = _Watch(
         name or sensor_name(flow_version, "corrections"),
         files,

@@ -283,6 +283,14 @@ def test_alerts_ask_a_translator_for_corrections_only_where_there_are_some(desk:
     assert [alert.kind for alert in told] == ["audit_failed"]
 
 
+def test_corrections_with_the_key_of_another_asset_are_refused(desk: Desk) -> None:
+    desk.options["translator"] = _ThreeKinds("r")
+    with pytest.raises(
+        dg.DagsterInvalidDefinitionError, match=r"the key r; let the key depend on props\.kind"
+    ):
+        _ = desk.definitions
+
+
 def test_a_correction_that_crashed_is_handed_in_again_by_a_retry(desk: Desk) -> None:
     reject = {
         "row_number": 2,
