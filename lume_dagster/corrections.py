@@ -12,7 +12,7 @@ import dagster as dg
 
 from lume_dagster.batch_round import BatchRound, BatchState, partitions_under_way
 from lume_dagster.batches import BatchFiles
-from lume_dagster.client import LumeRun
+from lume_dagster.client import LumeRun, NotFoundError
 from lume_dagster.client.current_run import current_run
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.correction_step import correction_step
@@ -215,7 +215,13 @@ class _Watch:
         run_id = str(corrected.metadata[RUN_ID].value) if RUN_ID in corrected.metadata else None
         if partition is None or run_id is None or self._run_of(context.instance, partition) == run_id:
             return
-        run = client().run_status(run_id)
+        try:
+            run = client().run_status(run_id)
+        except NotFoundError:
+            context.log.warning(
+                f"Lume does not know run {run_id} any more, which corrected the batch {partition!r}: passed over"
+            )
+            return
         if not _stands(client(), run):
             context.log.info(f"{run.label} does not stand for the batch {partition!r} any more: passed over")
             return

@@ -459,6 +459,17 @@ def test_a_correction_that_follows_late_does_not_take_the_place_of_a_later_one(d
     assert desk.follow() == []
 
 
+def test_a_correction_that_lume_does_not_know_any_more_does_not_stop_the_sensor(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    desk.put("b")
+    assert desk.follow() == [("b", True)]
+    pipeline.lume = LumeResource(home=f"{pipeline.lume.home}-anew", flows=pipeline.lume.flows)
+    pipeline.materialize("b")
+    assert desk.follow() == []
+    desk.put("b", f"{CORRECTED}\n")
+    assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+
+
 def test_more_files_than_a_tick_may_ask_for_follow_at_the_next(desk: Desk) -> None:
     desk.pipeline.write("d", HALF_BAD)
     desk.pipeline.materialize("d")
