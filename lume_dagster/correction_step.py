@@ -1,6 +1,7 @@
 """The step that hands in the corrected rejects of a batch."""
 
 # Dagster reads the annotations of the steps at run time, so that they are not postponed here.
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -10,6 +11,7 @@ from lume_dagster.batch_events import Event, failure_of
 from lume_dagster.batches import BatchFiles, FoundFile
 from lume_dagster.client import LumeError, LumeRun
 from lume_dagster.client.current_run import current_run
+from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.history import run_id_of
 from lume_dagster.metadata import RUN_ID, correction_metadata, latest_materialization, run_metadata
 from lume_dagster.resource import LumeResource
@@ -90,31 +92,56 @@ class _Corrections:
     def hand_in(self) -> Event:
         """Hands in the file, unless there is none, or it was before; returns what there is to tell.
 
+        In a Dagster run by which the batch follows a correction, the file is left alone: it may be another by now,
+        and what was handed in is told again.
+
         Raises:
             dagster.Failure: The file cannot be taken, or the run of the corrections has failed.
             LumeError: The file cannot be read, or Lume refuses the corrections or cannot be reached.
         """
-        file = self._files.look(self._partition)
-        if file is None:
-            self._context.log.info(f"there is no file {self._path}: nothing to hand in")
-            return self._told(self._reviewed, 0, None)
         taken = latest_materialization(self._context.instance, self._key, self._partition)
         tags = (taken.tags or {}) if taken else {}
-        if taken is None or tags.get(_FILE_MARK) != file.mark:
-            return self._hand_in(file)
-        self._context.log.info(f"{self._path} was handed in before, and is not again")
+        mark = tags.get(_FILE_MARK)
+        if ADOPT_RUN_TAG not in self._context.run.tags:
+            file = self._settled()
+            if file is None:
+                self._context.log.info(f"there is no file {self._path}: nothing to hand in")
+                return self._told(self._reviewed, 0, None)
+            if mark != file.mark:
+                return self._hand_in(file)
+            self._context.log.info(f"{self._path} was handed in before, and is not again")
+        if taken is None or mark is None:
+            return self._told(self._reviewed, 0, None)
         run_id = tags[RUN_ID]
         if run_id == self._reviewed.id or self._stands(run_id):  # what was told of it still holds
             return dg.MaterializeResult(
                 asset_key=self._key,
                 metadata=taken.metadata,
                 data_version=dg.DataVersion(run_id),
-                tags={RUN_ID: run_id, _FILE_MARK: file.mark},
+                tags={RUN_ID: run_id, _FILE_MARK: mark},
             )
         self._context.log.warning(
             f"its corrections are not in {self._reviewed.label}; put the file there anew to have them back"
         )
-        return self._told(self._reviewed, 0, file)
+        return self._told(self._reviewed, 0, mark)
+
+    def _settled(self) -> FoundFile | None:
+        """The file, once it has stayed as it is for long enough to be whole; None if there is none."""
+        file = self._files.look(self._partition)
+        while file is not None and (seconds := self._unsettled_seconds(file)) > 0:
+            self._context.log.info(
+                f"{self._path} may still be written; looking again in {seconds:.1f} seconds"
+            )
+            time.sleep(seconds)
+            before, file = file, self._files.look(self._partition)
+            if file == before:
+                break
+        return file
+
+    def _unsettled_seconds(self, file: FoundFile) -> float:
+        """How long a file is still to be watched; the clock of its file system may be another than ours."""
+        age = time.time() - file.modified.timestamp() if file.modified else 0.0
+        return min(self._files.settle_seconds - age, self._files.settle_seconds)
 
     def _stands(self, run_id: str) -> bool:
         """Whether a run is the batch's, though the batch's assets do not stand for it yet."""
@@ -137,7 +164,7 @@ class _Corrections:
                 f"{corrected.label} of its corrections is {corrected.status}: {corrected.error_message}",
                 corrected,
             )
-        return self._told(corrected, len(records), file)
+        return self._told(corrected, len(records), file.mark)
 
     def _refuse_older(self, file: FoundFile) -> None:
         """Row numbers of another state of the batch would correct the wrong records."""
@@ -159,14 +186,14 @@ class _Corrections:
             except ValueError as error:
                 raise self._refusal(str(error)) from error
 
-    def _told(self, corrected: LumeRun, records: int, file: FoundFile | None) -> Event:
+    def _told(self, corrected: LumeRun, records: int, mark: str | None) -> Event:
         url = self._lume.url_of(corrected)
-        path = self._path if file else None
+        path = self._path if mark else None
         return dg.MaterializeResult(
             asset_key=self._key,
             metadata=correction_metadata(self._reviewed, corrected, records, path, url),
             data_version=dg.DataVersion(corrected.id),
-            tags={RUN_ID: corrected.id} | ({_FILE_MARK: file.mark} if file else {}),
+            tags={RUN_ID: corrected.id} | ({_FILE_MARK: mark} if mark else {}),
         )
 
     def _refusal(self, reason: str, run: LumeRun | None = None) -> dg.Failure:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 
 from lume_dagster import (
@@ -21,6 +25,7 @@ from lume_dagster import (
     build_lume_assets,
     build_lume_corrections,
 )
+from lume_dagster.batches import FoundFile
 from lume_dagster.client import LumeError
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.testing import RunScript, ScriptedLume
@@ -339,6 +344,46 @@ def test_a_file_that_is_still_being_written_is_waited_for(
         now[0] = 1000.0 + second
         asked.append(len(desk.tick()))
     assert asked == [0, 0, 0, 0, 0, 1]
+
+
+@dataclass(frozen=True)
+class _SlowlyWritten(BatchFiles):
+    """Files of which each look but the last finds another part written."""
+
+    writes: list[Callable[[], object]] = field(default_factory=list)
+
+    def look(self, key: str) -> FoundFile | None:
+        if self.writes:
+            self.writes.pop(0)()
+        return super().look(key)
+
+
+def test_a_launch_by_hand_waits_for_a_file_that_is_still_being_written(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    whole = "row_number,ID,Mail,Full Name\n2,2,,Bobby\n"
+    parts = [partial(desk.put, "b", whole[:end]) for end in (-4, -2, None)]
+    desk.files = _SlowlyWritten(desk.files.path, settle_seconds=0.3, writes=parts)
+    assert desk.carry_out(dg.RunRequest(partition_key="b", asset_selection=[CORRECTIONS])).success
+    run = pipeline.lume.client.run_status(pipeline.runs("b")[0])
+    assert "Bobby" in pq.read_table(run.target_locations.mapped).column("name").to_pylist()
+    assert len(pipeline.runs("b")) == 2
+
+
+def test_a_batch_that_follows_leaves_a_newer_file_to_the_sensor(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    desk.put("b")
+    assert desk.follow() == [("b", True)]
+    told = pipeline.latest(CORRECTIONS, "b")
+    (request,) = desk.tick()
+    desk.put("b", CORRECTED[:-6])
+    assert desk.carry_out(request).success
+    again = pipeline.latest(CORRECTIONS, "b")
+    assert told is not None
+    assert again is not None
+    assert again.metadata == told.metadata
+    assert len(pipeline.runs("b")) == 2
+    desk.put("b", CORRECTED.replace("Bob", "Bobby"))
+    assert desk.follow() == [("b", True)]
 
 
 def test_a_file_of_no_batch_is_passed_over_until_the_batch_has_run(desk: Desk) -> None:
