@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -394,3 +395,14 @@ def test_a_file_that_cannot_be_read_says_which(tmp_path: Path) -> None:
     with pytest.raises(LumeError, match=f"cannot read {tmp_path}{os.sep}b.csv"), files.open("b"):
         pass
     assert files.look("b") is None
+
+
+def test_a_file_system_out_of_reach_says_which_file() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        place = f"ftp://127.0.0.1:{closed.getsockname()[1]}/"
+        files = BatchFiles(f"{place}{{partition_key}}.csv")
+        with pytest.raises(LumeError, match=f"cannot read {place}b.csv"):
+            files.look("b")
+        with pytest.raises(LumeError, match=f"cannot read {place}b.csv"), files.open("b"):
+            pass
