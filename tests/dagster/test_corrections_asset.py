@@ -193,6 +193,20 @@ def test_a_bad_file_is_told_and_does_not_stop_the_others(desk: Desk) -> None:
     assert desk.follow() == [("b", True)]
 
 
+def test_a_line_that_could_not_be_parsed_is_filled_in(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    pipeline.write("d", 'ID,Full Name,Mail\n1,Ada,a@example.com\n"2"x,Bob,b,c,d,e\n')
+    pipeline.options["checks"] = LumeChecks(reject_rate_error=0.9)
+    pipeline.materialize("d")
+    review = (pipeline.folder / "d.review.csv").read_text()
+    assert "where it has 3,,,," in review
+    desk.put("d", review.replace("where it has 3,,,,", "where it has 3,2,Bob,,"))
+    assert desk.follow() + desk.follow() == [("d", True), ("d", False)]
+    published = pipeline.latest(MAPPED, "d")
+    assert published is not None
+    assert published.metadata["dagster/partition_row_count"].value == 2
+
+
 def test_what_lume_refuses_is_told(desk: Desk) -> None:
     desk.put("b", CORRECTED.replace("\n2,", "\n1,"))
     (request,) = desk.tick()
