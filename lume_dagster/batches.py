@@ -29,6 +29,9 @@ _FILE_MARKS = (
     "created",
 )
 _KEY = re.compile("[^/.][^/]*", re.DOTALL)
+_USER = re.compile(r"([a-z0-9+.-]*)://([^/?#]*)@", re.IGNORECASE)
+# Before the `@` of an Azure store stands the container.
+_CONTAINER_STORES = ("abfs", "abfss", "az", "adl")
 
 
 class BatchSource(Protocol):
@@ -70,10 +73,11 @@ class BatchFiles:
         path: A path or URI that fsspec can list, with `{partition_key}` once, in one part of the path:
             `s3://bucket/incoming/{partition_key}.csv`. Give `build_lume_assets` the same one.
         settle_seconds: A file is still being written until it has kept its size and its time for so long.
-        storage_options: Options of the file system, as fsspec takes them.
+        storage_options: Options of the file system, as fsspec takes them; credentials belong here, as the path is
+            shown.
 
     Raises:
-        ValueError: The path does not hold `{partition_key}` once.
+        ValueError: The path does not hold `{partition_key}` once, or it holds credentials.
     """
 
     path: str
@@ -81,6 +85,12 @@ class BatchFiles:
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        for protocol, user in _USER.findall(self.path):
+            if ":" in user or protocol.lower() not in _CONTAINER_STORES:
+                raise ValueError(
+                    f"path {protocol}://...: credentials have no place in a path, which is shown; give them in "
+                    "storage_options"
+                )
         if self.path.count(PARTITION_PLACE) != 1:
             raise ValueError(
                 f"path {self.path!r} has to hold {PARTITION_PLACE} once, where the partition key belongs"
@@ -157,7 +167,7 @@ class BatchFiles:
         path = self.path_of(key)
         try:
             place = url_to_fs(path, **self.storage_options)
-        except (ImportError, ValueError) as error:
+        except (OSError, ImportError, ValueError) as error:
             raise LumeError(f"cannot read {path}: {error}") from error
         try:
             yield place

@@ -54,7 +54,9 @@ class LumeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc,unused-ignor
         """
         convert = _converter(context)
         tables = [self._read(published) for published in _published(context)]
-        return convert(pa.concat_tables(tables, promote_options="default"))
+        whole = pa.concat_tables(tables, promote_options="default")
+        # Its metadata is that of the first batch, and would tell of the others what is not true.
+        return convert(whole if len(tables) == 1 else whole.replace_schema_metadata(None))
 
     def _read(self, published: dg.AssetMaterialization) -> pa.Table:
         run_id, kind = (str(published.metadata[name].value) for name in (RUN_ID, OUTPUT))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Container, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 
+from lume_dagster.client.frames import source_columns
 from lume_dagster.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -23,32 +26,42 @@ _NUMBER = re.compile(r"[+-]?[0-9.,]+")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _DELIMITERS = (",", ";", "\t")
 _RAW = "raw"
+_LONGEST_CELL = 2**31 - 1
+_cell_limit = threading.Lock()
 
 
 def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
     """Writes a batch's rejects as a CSV file: row number, reasons, and the source's own columns.
 
-    A value that a spreadsheet would take for a formula is written behind an apostrophe. The file appears whole or
-    not at all.
+    The source's columns are all there, if no reject has them even, so that a line that could not be parsed can be
+    filled in. A value that a spreadsheet would take for a formula is written behind an apostrophe. The file appears
+    whole or not at all.
 
     Args:
-        rejects: The rejects as `LumeIOManager` loads them, one row a record.
+        rejects: The rejects as `LumeIOManager` or `LumeClient.results_frame` loads them, one row a record.
         path: The file; its folder is made if need be.
 
     Returns:
         The number of rejects written.
 
     Raises:
+        ValueError: A value cannot be written: a NUL under Python 3.10, or what is no Unicode.
         OSError: The file cannot be written.
     """
-    rows = [_review_row(row) for row in rejects.to_pylist()]
-    columns = list(dict.fromkeys([ROW_NUMBER, REASONS, *(name for row in rows for name in row)]))
+    rows = [reject | {"source_record": _source_record(reject)} for reject in rejects.to_pylist()]
+    headings = _headings([*source_columns(rejects), *(name for row in rows for name in row["source_record"])])
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
+        writer = csv.DictWriter(file, [ROW_NUMBER, REASONS, *headings.values()], restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        for row in rows:
+            cells = {headings[name]: _cell(value) for name, value in row["source_record"].items()}
+            cells |= {ROW_NUMBER: row["row_number"], REASONS: _cell(_reasons(row["errors"]))}
+            try:
+                writer.writerow(cells)
+            except csv.Error as error:
+                raise ValueError(f"row {row['row_number']} cannot be written to {target}: {error}") from error
     return len(rows)
 
 
@@ -93,9 +106,12 @@ def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> dict[int
         ValueError: The file is not of this form; the message names the line.
         OSError: The file cannot be read.
     """
-    fields: dict[str, str] = {}
-    for column in columns:
-        fields[_column(column, {ROW_NUMBER, REASONS, *fields})] = column
+    with _long_cells():
+        return _read(file, name, {heading: column for column, heading in _headings(columns).items()})
+
+
+def _read(file: TextIO, name: str, fields: Mapping[str, str]) -> dict[int, dict[str, str | None]]:
+    """Reads the values of the records of a file whose headings stand for source columns."""
     found: dict[int, dict[str, str | None]] = {}
     try:
         first = file.readline()
@@ -122,14 +138,28 @@ def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> dict[int
     return found
 
 
-def _delimiter(header: str) -> str:
-    def cells(delimiter: str) -> int:
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Lifts the limit of the csv module on a cell's length, which is the process's: one file after another."""
+    with _cell_limit:
+        before = csv.field_size_limit(_LONGEST_CELL)
         try:
-            return len(next(csv.reader([header], delimiter=delimiter), []))
-        except csv.Error:
-            return 0
+            yield
+        finally:
+            csv.field_size_limit(before)
 
-    return max(_DELIMITERS, key=cells)
+
+def _delimiter(header: str) -> str:
+    """The delimiter by which the row number has a column of its own; names of columns may hold the others."""
+
+    def fitness(delimiter: str) -> tuple[bool, int]:
+        try:
+            cells = next(csv.reader([header], delimiter=delimiter), [])
+        except csv.Error:
+            return False, 0
+        return ROW_NUMBER in cells, len(cells)
+
+    return max(_DELIMITERS, key=fitness)
 
 
 def _check_header(path: str, header: Sequence[str], names: Mapping[str, str]) -> None:
@@ -148,22 +178,22 @@ def _check_header(path: str, header: Sequence[str], names: Mapping[str, str]) ->
         )
 
 
-def _review_row(reject: Mapping[str, Any]) -> dict[str, Any]:
+def _source_record(reject: Mapping[str, Any]) -> dict[str, Any]:
     record = reject["source_record"]
-    source = json.loads(record) if isinstance(record, str) else record
-    own = {ROW_NUMBER: reject["row_number"], REASONS: _cell(_reasons(reject["errors"]))}
-    row = dict[str, Any](own)
-    for name, value in source.items():
-        row[_column(name, row)] = _cell(value)
-    return row
+    return dict(json.loads(record) if isinstance(record, str) else record)
 
 
-def _column(name: str, taken: Container[str]) -> str:
-    """What a source column is called in the file."""
-    column = _cell(name)
-    while column in taken:
-        column = f"source {column}"
-    return column
+def _headings(columns: Iterable[str]) -> dict[str, str]:
+    """What each source column is called in the file."""
+    found: dict[str, str] = {}
+    taken = {ROW_NUMBER, REASONS}
+    for column in dict.fromkeys(columns):
+        heading = _cell(column)
+        while heading in taken:
+            heading = f"source {heading}"
+        taken.add(heading)
+        found[column] = heading
+    return found
 
 
 def _reasons(errors: Sequence[Mapping[str, Any]]) -> str:

@@ -25,6 +25,7 @@ REJECTS_SCHEMA = pa.schema(
         "errors": pa.list_(pa.struct(dict.fromkeys(("field", "type", "message", "value"), pa.string()))),
     }
 )
+_SOURCE_COLUMNS = b"lume/source_columns"
 _ARROW_TYPES = {
     "string": pa.string(),
     "integer": pa.int64(),
@@ -136,6 +137,19 @@ def rejects_table(rejects: Sequence[RejectRecord]) -> pa.Table:
     """The table of rejects."""
     rows = [reject.model_dump() | {"source_record": json.dumps(reject.source_record)} for reject in rejects]
     return pa.Table.from_pylist(rows, schema=REJECTS_SCHEMA)
+
+
+def with_origin(rejects: pa.Table, run: LumeRun) -> pa.Table:
+    """Rejects that tell in their schema's metadata what their source was, as the records need not show it."""
+    columns = run.source.columns if run.source else ()
+    return rejects.replace_schema_metadata(
+        (rejects.schema.metadata or {}) | {_SOURCE_COLUMNS: json.dumps(columns).encode()}
+    )
+
+
+def source_columns(rejects: pa.Table) -> tuple[str, ...]:
+    """The columns of the source that rejects came from; none where `with_origin` has not told."""
+    return tuple(json.loads((rejects.schema.metadata or {}).get(_SOURCE_COLUMNS, b"[]")))
 
 
 def converter(frame: str) -> Callable[[pa.Table], Any]:

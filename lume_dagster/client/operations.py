@@ -397,11 +397,11 @@ class Operations:
             run = yield from self.run_status(run)
         seen = run
         table = yield Call(lambda: frames.read_file(seen, kind))
+        if table is None and kind == "rejects":
+            table = frames.rejects_table((yield from self.all_results(run, kind)))
         if table is not None:
-            return table
+            return frames.with_origin(table, run) if kind == "rejects" else table
         records = yield from self.all_results(run, kind)
-        if kind == "rejects":
-            return frames.rejects_table(records)
         flow = yield from self.flow_version(run.flow_version)
         return frames.mapped_table(records, flow.target_schema)
 

@@ -186,6 +186,29 @@ def test_a_path_without_the_key_is_refused() -> None:
         BatchFiles("incoming/*.csv")
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "ftp://bob:s3cret@host",
+        "simplecache::https://s3cret@host",
+        "abfs://bob:s3cret@account.dfs.core.windows.net",
+    ],
+)
+def test_a_path_with_credentials_is_refused_and_not_shown(place: str) -> None:
+    for path in (f"{place}/{{partition_key}}.csv", f"{place}/in.csv"):
+        with pytest.raises(ValueError, match="give them in storage_options") as refused:
+            BatchFiles(path)
+        assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "place", ["abfs://incoming@account.dfs.core.windows.net", "s3://bucket/me@host", "in@home"]
+)
+def test_a_path_with_another_at_sign_is_taken(place: str) -> None:
+    path = f"{place}/{{partition_key}}.csv"
+    assert str(BatchFiles(path)) == path
+
+
 def test_the_batches_of_a_query(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -205,6 +206,20 @@ def test_a_bad_file_is_told_and_does_not_stop_the_others(desk: Desk) -> None:
     assert pipeline.latest(MAPPED, "d") is not None
     desk.put("b")
     assert desk.follow() == [("b", True)]
+
+
+def test_a_line_that_could_not_be_parsed_is_filled_in(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    pipeline.write("d", 'ID,Full Name,Mail\n1,Ada,a@example.com\n"2"x,Bob,b,c,d,e\n')
+    pipeline.options["checks"] = LumeChecks(reject_rate_error=0.9)
+    pipeline.materialize("d")
+    review = (pipeline.folder / "d.review.csv").read_text()
+    assert "where it has 3,,,," in review
+    desk.put("d", review.replace("where it has 3,,,,", "where it has 3,2,Bob,,"))
+    assert desk.follow() + desk.follow() == [("d", True), ("d", False)]
+    published = pipeline.latest(MAPPED, "d")
+    assert published is not None
+    assert published.metadata["dagster/partition_row_count"].value == 2
 
 
 def test_what_lume_refuses_is_told(desk: Desk) -> None:
@@ -562,3 +577,14 @@ def test_a_file_that_cannot_be_read_says_which(tmp_path: Path) -> None:
     with pytest.raises(LumeError, match=f"cannot read {tmp_path}{os.sep}b.csv"), files.open("b"):
         pass
     assert files.look("b") is None
+
+
+def test_a_file_system_out_of_reach_says_which_file() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        place = f"ftp://127.0.0.1:{closed.getsockname()[1]}/"
+        files = BatchFiles(f"{place}{{partition_key}}.csv")
+        with pytest.raises(LumeError, match=f"cannot read {place}b.csv"):
+            files.look("b")
+        with pytest.raises(LumeError, match=f"cannot read {place}b.csv"), files.open("b"):
+            pass
