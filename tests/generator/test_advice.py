@@ -217,6 +217,43 @@ def test_texts_for_nothing_are_found_in_its_columns_too(advise: Advise) -> None:
     assert trial.rejected == 0
 
 
+def test_values_of_another_column_outlive_advice(advise: Advise) -> None:
+    countries = ("DE", "FR", "NA", "US", "IT")
+    rows = [f"{number},{countries[number % 5]},{number * 3 if number % 7 else 'NA'}" for number in range(70)]
+    properties = {
+        "id": {"type": "integer"},
+        "country": {"type": ["string", "null"], "description": "country code"},
+        "zork": {"type": ["number", "null"], "description": "how heavy"},
+    }
+    model = Model(operation("zork", {"extract": "qb"}))
+    draft, trial = advise(model, properties, "\n".join(["id,country,qb", *rows]))
+    assert "null_values" not in draft.source
+    assert "NA" in trial.after["country"]
+    assert draft.field("zork").is_open
+    assert "rejects records of the sample: type 10" in draft.field("zork").notes[-1]
+
+
+def test_advice_with_which_other_fields_reject_more_is_dropped(advise: Advise) -> None:
+    rows = ("A-1,x,1", "NA,y,2", "B-2,z,NA", "C-3,x,4")
+    properties = {
+        "weight": {"type": ["number", "null"]},
+        "aisle": {"type": ["string", "null"], "description": "Where it lies."},
+        "depot": {"type": ["string", "null"], "description": "Which house it is in."},
+    }
+    says = [
+        {"field": "aisle", "operation": {"extract": "q1"}},
+        {"field": "depot", "operation": {"extract": "q2"}},
+    ]
+    draft, trial = advise(Model({"fields": says}), properties, "\n".join(["q1,q2,weight", *rows]))
+    assert draft.source == {"null_values": ["", "NA"]}
+    assert trial.mapped == 4
+    assert draft.field("aisle").is_open
+    assert (
+        draft.field("aisle").notes[-1].endswith("other fields reject more of the sample then: weight type 1")
+    )
+    assert draft.field("depot").operation == {"extract": "q2"}
+
+
 def test_values_that_were_not_told_are_not_classified(advise: Advise) -> None:
     table = {"glad": "happy", "gloomy": "sad", "cheerful": "happy", "blue": "sad"}
     says = operation("feeling", {"lookup": {"from": "mood", "table": table}})
