@@ -193,7 +193,7 @@ class _Hearing:
     def propose(self, one: _FieldAdvice) -> None:
         """Take the operation that is proposed for a field, or drop it."""
         name, operation = one.field, one.operation
-        if name not in self._question.fields:
+        if name not in self._question.fields and name not in self._question.to_classify:
             self.strays[name] = None
         if name not in self._question.fields or operation is None:
             return
@@ -242,7 +242,7 @@ class _Hearing:
         current, made = self._draft.field(name), self.made[name]
         if made.operation == current.operation:
             return None
-        is_new = made.sources != current.sources or not current.unclassified
+        is_new = made.sources != current.sources or "lookup" not in made.entry or not current.unclassified
         is_worse = current.operation is not None and after.rejects(name) > before.rejects(name)
         if is_worse or (is_new and after.rejects_too_many(name)):
             return f"it rejects records of the sample: {after.reject_types(name)}"

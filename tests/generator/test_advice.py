@@ -210,6 +210,26 @@ def test_a_better_proposal_is_not_given_up(advise: Advise) -> None:
     assert same.field("birth_date").reasons[-1] == "a language model (oracle-1) proposes the same"
 
 
+def test_a_lookup_that_is_partly_right_is_not_given_up_for_what_rejects_as_much(advise: Advise) -> None:
+    content = "id,mood\n" + "".join(
+        f"{row},{('happy', 'gloomy', 'blue', 'glad')[row % 4]}\n" for row in range(40)
+    )
+    feeling = {"type": ["string", "null"], "enum": ["happy", "sad"], "description": "how they feel"}
+    properties = {"id": {"type": "integer"}, "feeling": feeling}
+    worse = {"split": {"from": "mood", "by": " ", "part": 1}}
+    draft, _ = advise(Model(operation("feeling", worse)), properties, content)
+    assert draft.field("feeling").operation != worse
+    assert "rejects records of the sample: enum 30" in " | ".join(draft.field("feeling").notes)
+
+
+def test_an_operation_for_a_field_that_was_asked_about_for_its_values_is_no_stray(advise: Advise) -> None:
+    content = "state\n" + "active\nActive\nrunning\n" * 3
+    properties = {"state": {"type": "string", "enum": ["active", "inactive"]}}
+    draft, _ = advise(Model(operation("state", {"extract": "state"})), properties, content)
+    assert "a language model (oracle-1) was asked about state" in draft.notes
+    assert not any("nobody asked" in note for note in draft.notes)
+
+
 def test_texts_for_nothing_are_found_in_its_columns_too(advise: Advise) -> None:
     content = SAMPLE.replace("05.03.2024", "NA")
     draft, trial = advise(Model(operation("paid_on", {"extract": "q2"})), content=content)
