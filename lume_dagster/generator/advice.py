@@ -148,6 +148,7 @@ def take_advice(
                 engine, drafter.with_absent_texts(draft.with_field(*heard.fields())), drafter.sample
             )
             failed = {name: why for name in heard.made if (why := heard.failure(name, trial, after))}
+            failed = failed or heard.harm(tried, trial, after)
         except EngineError as error:
             if not heard.made:
                 raise
@@ -192,7 +193,7 @@ class _Hearing:
     def propose(self, one: _FieldAdvice) -> None:
         """Take the operation that is proposed for a field, or drop it."""
         name, operation = one.field, one.operation
-        if name not in self._question.fields:
+        if name not in self._question.fields and name not in self._question.to_classify:
             self.strays[name] = None
         if name not in self._question.fields or operation is None:
             return
@@ -241,11 +242,30 @@ class _Hearing:
         current, made = self._draft.field(name), self.made[name]
         if made.operation == current.operation:
             return None
-        is_new = made.sources != current.sources or not current.unclassified
+        is_new = made.sources != current.sources or "lookup" not in made.entry or not current.unclassified
         is_worse = current.operation is not None and after.rejects(name) > before.rejects(name)
         if is_worse or (is_new and after.rejects_too_many(name)):
             return f"it rejects records of the sample: {after.reject_types(name)}"
         return "it gives no record of the sample a value" if name in after.empty else None
+
+    def harm(self, tried: Draft, before: Trial, after: Trial) -> dict[str, str]:
+        """Why what is taken over does harm to other fields, by the fields that do; empty if none does.
+
+        It may change which texts stand for no value, in all columns.
+        """
+        others = (field.name for field in self._draft.fields if field.name not in self.made)
+        worse = [name for name in others if after.rejects(name) > before.rejects(name)]
+        if not worse:
+            return {}
+        texts = set(tried.source.get("null_values", ())) ^ set(self._draft.source.get("null_values", ()))
+        counts = self._drafter.sample.counts
+        guilty = [
+            name
+            for name, field in self.made.items()
+            if any(not texts.isdisjoint(counts(column)) for column in field.sources)
+        ]
+        told = "; ".join(f"{name} {after.reject_types(name)}" for name in worse)
+        return dict.fromkeys(guilty or self.made, f"other fields reject more of the sample then: {told}")
 
     def _made(self, current: DraftField, operation: Mapping[str, Any]) -> DraftField:
         """The field by an operation; without one, and with a note that says why, if it is not taken."""

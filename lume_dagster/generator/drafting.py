@@ -7,10 +7,12 @@ much of the sample is marked: it is for people to look at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+import pyarrow.compute as pc
 
 from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.schema import TargetField, read_target_schema
@@ -29,6 +31,7 @@ _UNSETTLED = 0.5
 _MOST_CLASSES = 5_000
 _MOST_TOLD = 5
 _ABSENT = "stands for no value: "
+_AMBIGUOUS = "may stand for no value, and is read as it is: "
 
 
 @dataclass(frozen=True)
@@ -413,12 +416,13 @@ class Drafter:
     def with_absent_texts(self, draft: Draft) -> Draft:
         """The draft with the texts, such as `NA`, that stand for no value in a column of numbers or dates.
 
-        A text counts for all columns of a batch: one that is an option of some field is not among them.
+        A text counts for all columns of a batch. One that is an option of some field, or the key of a lookup, is not
+        among them, nor is one that may be a value of a column that a field takes texts from: it is only noted.
 
         Args:
             draft: The draft; what it says of such texts so far is said anew.
         """
-        notes = tuple(note for note in draft.notes if not note.startswith(_ABSENT))
+        notes = tuple(note for note in draft.notes if not note.startswith((_ABSENT, _AMBIGUOUS)))
         draft = replace(draft, source=self.sample.source, notes=notes)
         absent: dict[str, list[str]] = {}
         for field in draft.fields:
@@ -430,14 +434,43 @@ class Drafter:
                 for text in found.absent:
                     absent.setdefault(text, []).append(column)
         meant = {option.text for schema in self._leaves.values() for option in options_of(schema)}
-        texts = [text for text in sorted(absent) if text not in meant]
-        if not texts:
-            return draft
-        told = "; ".join(f"{text!r} in {', '.join(dict.fromkeys(absent[text]))}" for text in texts)
+        meant |= {text for field in draft.fields for text in field.entry.get("lookup", {}).get("table", {})}
+        texts: list[str] = []
+        told: list[str] = []
+        kept: list[str] = []
+        for text in sorted(absent.keys() - meant):
+            where = f"{text!r} in {', '.join(dict.fromkeys(absent[text]))}"
+            if others := self._values_of(text, absent[text], draft):
+                kept.append(f"{where}, as {', '.join(others)} may hold it as a value")
+            else:
+                texts.append(text)
+                told.append(where)
+        if texts:
+            draft = replace(draft, source={**draft.source, "null_values": list(dict.fromkeys(["", *texts]))})
+        said = ((_ABSENT, told), (_AMBIGUOUS, kept))
         return replace(
-            draft,
-            source={**draft.source, "null_values": list(dict.fromkeys(["", *texts]))},
-            notes=(*draft.notes, f"{_ABSENT}{told}"),
+            draft, notes=(*draft.notes, *(start + "; ".join(what) for start, what in said if what))
+        )
+
+    def _values_of(self, text: str, absent_in: Iterable[str], draft: Draft) -> tuple[str, ...]:
+        """The columns that fields take texts from, and that may hold a text as a value.
+
+        They hold it in a record in which none of the columns does where it stands for no value.
+        """
+        elsewhere = [
+            column
+            for field in draft.fields
+            if self._fields[field.name].type in (ValueType.TEXT, ValueType.LIST)
+            and not self.options(field.name)
+            for column in field.sources
+        ]
+        table = self.sample.table
+        for column in dict.fromkeys(absent_in):
+            table = table.filter(pc.fill_null(pc.not_equal(table.column(column), text), True))
+        return tuple(
+            column
+            for column in dict.fromkeys(elsewhere)
+            if pc.any(pc.equal(table.column(column), text)).as_py()
         )
 
 

@@ -210,11 +210,68 @@ def test_a_better_proposal_is_not_given_up(advise: Advise) -> None:
     assert same.field("birth_date").reasons[-1] == "a language model (oracle-1) proposes the same"
 
 
+def test_a_lookup_that_is_partly_right_is_not_given_up_for_what_rejects_as_much(advise: Advise) -> None:
+    content = "id,mood\n" + "".join(
+        f"{row},{('happy', 'gloomy', 'blue', 'glad')[row % 4]}\n" for row in range(40)
+    )
+    feeling = {"type": ["string", "null"], "enum": ["happy", "sad"], "description": "how they feel"}
+    properties = {"id": {"type": "integer"}, "feeling": feeling}
+    worse = {"split": {"from": "mood", "by": " ", "part": 1}}
+    draft, _ = advise(Model(operation("feeling", worse)), properties, content)
+    assert draft.field("feeling").operation != worse
+    assert "rejects records of the sample: enum 30" in " | ".join(draft.field("feeling").notes)
+
+
+def test_an_operation_for_a_field_that_was_asked_about_for_its_values_is_no_stray(advise: Advise) -> None:
+    content = "state\n" + "active\nActive\nrunning\n" * 3
+    properties = {"state": {"type": "string", "enum": ["active", "inactive"]}}
+    draft, _ = advise(Model(operation("state", {"extract": "state"})), properties, content)
+    assert "a language model (oracle-1) was asked about state" in draft.notes
+    assert not any("nobody asked" in note for note in draft.notes)
+
+
 def test_texts_for_nothing_are_found_in_its_columns_too(advise: Advise) -> None:
     content = SAMPLE.replace("05.03.2024", "NA")
     draft, trial = advise(Model(operation("paid_on", {"extract": "q2"})), content=content)
     assert draft.source == {"null_values": ["", "NA"]}
     assert trial.rejected == 0
+
+
+def test_values_of_another_column_outlive_advice(advise: Advise) -> None:
+    countries = ("DE", "FR", "NA", "US", "IT")
+    rows = [f"{number},{countries[number % 5]},{number * 3 if number % 7 else 'NA'}" for number in range(70)]
+    properties = {
+        "id": {"type": "integer"},
+        "country": {"type": ["string", "null"], "description": "country code"},
+        "zork": {"type": ["number", "null"], "description": "how heavy"},
+    }
+    model = Model(operation("zork", {"extract": "qb"}))
+    draft, trial = advise(model, properties, "\n".join(["id,country,qb", *rows]))
+    assert "null_values" not in draft.source
+    assert "NA" in trial.after["country"]
+    assert draft.field("zork").is_open
+    assert "rejects records of the sample: type 10" in draft.field("zork").notes[-1]
+
+
+def test_advice_with_which_other_fields_reject_more_is_dropped(advise: Advise) -> None:
+    rows = ("A-1,x,1", "NA,y,2", "B-2,z,NA", "C-3,x,4")
+    properties = {
+        "weight": {"type": ["number", "null"]},
+        "aisle": {"type": ["string", "null"], "description": "Where it lies."},
+        "depot": {"type": ["string", "null"], "description": "Which house it is in."},
+    }
+    says = [
+        {"field": "aisle", "operation": {"extract": "q1"}},
+        {"field": "depot", "operation": {"extract": "q2"}},
+    ]
+    draft, trial = advise(Model({"fields": says}), properties, "\n".join(["q1,q2,weight", *rows]))
+    assert draft.source == {"null_values": ["", "NA"]}
+    assert trial.mapped == 4
+    assert draft.field("aisle").is_open
+    assert (
+        draft.field("aisle").notes[-1].endswith("other fields reject more of the sample then: weight type 1")
+    )
+    assert draft.field("depot").operation == {"extract": "q2"}
 
 
 def test_values_that_were_not_told_are_not_classified(advise: Advise) -> None:

@@ -115,6 +115,38 @@ def test_texts_for_nothing_are_absent_unless_they_are_options(drafted: Drafting)
     assert trial.by_field["amount"] == {"type": 1}
 
 
+COUNTRIES = ("DE", "FR", "NA", "US", "IT")
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_value_of_one_column_is_not_lost_to_a_placeholder_of_another(
+    drafted: Drafting, required: bool
+) -> None:
+    country = {"type": "string" if required else ["string", "null"], "description": "country code"}
+    fields = {"id": {"type": "integer"}, "country": country, "weight": {"type": ["number", "null"]}}
+    rows = [f"{number},{COUNTRIES[number % 5]},{number * 3 if number % 7 else 'NA'}" for number in range(70)]
+    draft, trial = drafted("\n".join(["id,country,weight", *rows]), fields)
+    assert "null_values" not in draft.source
+    assert trial.after["country"] == ("FR", "NA", "US")
+    assert trial.by_field == {"weight": {"type": 10}}
+    assert not draft.field("weight").accepted
+    (note,) = draft.notes
+    assert note == (
+        "may stand for no value, and is read as it is: 'NA' in weight, as country may hold it as a value"
+    )
+
+
+def test_a_source_value_that_a_lookup_knows_stands_for_something(drafted: Drafting) -> None:
+    table = {"DE": "Germany", "FR": "France", "NA": "Namibia", "US": "United States", "IT": "Italy"}
+    country = {"type": ["string", "null"], "enum": [*table.values()], "description": "Country."}
+    fields = {"country": country, "weight": {"type": ["number", "null"]}}
+    rows = [f"{code},{number}" for number, code in enumerate(table)] * 5
+    draft, trial = drafted("\n".join(["country,weight", *rows, "DE,NA"]), fields)
+    assert draft.field("country").entry["lookup"]["table"] == table
+    assert "null_values" not in draft.source
+    assert "Namibia" in trial.after["country"]
+
+
 def test_fields_of_objects_have_their_paths(drafted: Drafting) -> None:
     address = {"type": "object", "properties": {"city": {"type": "string"}}}
     draft, trial = drafted("city\nRome\nOslo\n", {"address": address})
