@@ -366,6 +366,23 @@ def test_only_what_may_be_told_is_told(advise: Advise) -> None:
         assert model.asked[0]["unclassified"] == []
 
 
+def test_values_of_a_column_that_another_field_is_sure_of_are_not_told(advise: Advise) -> None:
+    content = "customer_email,phone,x1\n" + "".join(
+        f"ada{n}@example.com,+49 30 12345{n},q{n}\n" for n in range(20)
+    )
+    properties = {
+        "customer_email": {"type": "string"},
+        "backup_email": {"type": ["string", "null"], "description": "second email"},
+        "phone": {"type": "string"},
+    }
+    model = Model({})
+    draft, _ = advise(model, properties, content)
+    assert draft.field("customer_email").accepted
+    assert "customer_email" in [other.source for other in draft.field("backup_email").runners_up]
+    assert "ada1" not in json.dumps(model.asked)
+    assert "q1" in json.dumps(model.asked)
+
+
 def test_values_of_columns_that_may_be_sensitive_are_masked(advise: Advise) -> None:
     mail = {"type": ["string", "null"], "format": "email", "x-sensitive": True}
     content = "mail,qq,city\nada@example.com,A-17,Rome\nbob@example.com,B-18,Oslo\n"
