@@ -145,7 +145,22 @@ def test_what_holds_on_the_sample_lands_in_the_file_marked(advise: Advise) -> No
         ("feeling", {"extract": "mood"}, "no value of mood is clearly one of the options"),
         ("feeling", {"lookup": {"from": "mood", "table": {"glad": "joyful"}}}, "no option of the field"),
         ("feeling", {"lookup": {"from": "mood", "table": {"glad": "happy"}}}, "sample: lookup 3"),
-        ("feeling", {"concat": ["mood", "q1"]}, "rejects records of the sample: enum 4"),
+        ("feeling", {"concat": ["mood", "q1"]}, "options come by"),
+        ("feeling", {"template": "{mood}", "steps": [{"truncate": 1}]}, "options come by"),
+        ("feeling", {"extract": "mood", "steps": [{"replace": ["glad", "happy"]}]}, "make options up"),
+        (
+            "feeling",
+            {
+                "regex": {"from": "mood", "pattern": "x?", "group": 0},
+                "steps": [{"pad": {"width": 3, "with": "sad"}}],
+            },
+            "make options up",
+        ),
+        (
+            "feeling",
+            {"split": {"from": "mood", "by": "-", "part": 1}},
+            "rejects records of the sample: enum 4",
+        ),
     ],
 )
 def test_what_is_not_allowed_or_does_not_hold_is_dropped(
