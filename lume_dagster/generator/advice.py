@@ -24,6 +24,8 @@ from lume_dagster.generator.trial import Trial, try_draft
 ADVISED = 0.5
 """The confidence of what a language model proposes: nobody has measured how often it is right."""
 _LONGEST_OPERATION = 4_000
+_OF_OPTIONS = frozenset({"extract", "lookup", "split", "regex"})
+"""The operations for a field with options: others could make an option of any value."""
 _LONGEST_TOLD = 150
 _MOST_TOLD = 5
 
@@ -202,7 +204,7 @@ class _Hearing:
             self.drop(name, operation, "it was the second answer")
             return
         self._answered.add(name)
-        if why := _refusal(operation):
+        if why := _refusal(operation, has_options=bool(self._drafter.options(name))):
             self.drop(name, operation, why)
             return
         made = self._made(current, operation)
@@ -320,7 +322,7 @@ def _read(text: str) -> _Advice:
         ) from None
 
 
-def _refusal(operation: Mapping[str, Any]) -> str | None:
+def _refusal(operation: Mapping[str, Any], *, has_options: bool) -> str | None:
     """Why an operation is not taken whatever it does on the sample; None if it may be."""
     if len(json.dumps(operation)) > _LONGEST_OPERATION:
         return f"it is longer than {_LONGEST_OPERATION} characters"
@@ -332,6 +334,18 @@ def _refusal(operation: Mapping[str, Any]) -> str | None:
     for spec in operation.values():
         if isinstance(spec, dict) and spec.get("on_miss", "reject") != "reject":
             return "it passes over values that it does not know (on_miss)"
+    return _makes_options_up(operation) if has_options else None
+
+
+def _makes_options_up(operation: Mapping[str, Any]) -> str | None:
+    """Why an operation may turn any value into an option of its field; None if it cannot."""
+    steps = operation.get("steps", [])
+    if isinstance(steps, list) and any(
+        isinstance(step, dict) and step.keys() & {"replace", "pad"} for step in steps
+    ):
+        return "replace and pad make options up"
+    if not _OF_OPTIONS & operation.keys():
+        return f"options come by {', '.join(sorted(_OF_OPTIONS))} only"
     return None
 
 

@@ -145,12 +145,13 @@ def _in_question(field: DraftField) -> Iterator[str]:
 def _values_of_columns(
     drafter: Drafter, draft: Draft, fields: Iterable[DraftField], lookups: Sequence[DraftField], most: int
 ) -> dict[str, list[str]]:
-    """Values of each column: first of those in question, then of those not settled; then the others, without any."""
+    """Values of each column: first of those in question, then of those not settled; none of settled ones."""
     columns = {
         column.name: column for column in drafter.sample.profile.columns if len(column.name) <= _LONGEST_NAME
     }
     near = [name for field in (*fields, *lookups) for name in _in_question(field) if name in columns]
-    settled = {name for field in draft.fields if field.accepted for name in field.sources}.difference(near)
+    open_sources = {name for field in (*fields, *lookups) for name in field.sources}
+    settled = {name for field in draft.fields if field.accepted for name in field.sources} - open_sources
     ranked = dict.fromkeys([*near, *sorted(columns, key=lambda name: name in settled)])
     return {
         name: [] if name in settled else _values(columns[name], lookups, most)

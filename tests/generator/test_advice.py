@@ -145,7 +145,22 @@ def test_what_holds_on_the_sample_lands_in_the_file_marked(advise: Advise) -> No
         ("feeling", {"extract": "mood"}, "no value of mood is clearly one of the options"),
         ("feeling", {"lookup": {"from": "mood", "table": {"glad": "joyful"}}}, "no option of the field"),
         ("feeling", {"lookup": {"from": "mood", "table": {"glad": "happy"}}}, "sample: lookup 3"),
-        ("feeling", {"concat": ["mood", "q1"]}, "rejects records of the sample: enum 4"),
+        ("feeling", {"concat": ["mood", "q1"]}, "options come by"),
+        ("feeling", {"template": "{mood}", "steps": [{"truncate": 1}]}, "options come by"),
+        ("feeling", {"extract": "mood", "steps": [{"replace": ["glad", "happy"]}]}, "make options up"),
+        (
+            "feeling",
+            {
+                "regex": {"from": "mood", "pattern": "x?", "group": 0},
+                "steps": [{"pad": {"width": 3, "with": "sad"}}],
+            },
+            "make options up",
+        ),
+        (
+            "feeling",
+            {"split": {"from": "mood", "by": "-", "part": 1}},
+            "rejects records of the sample: enum 4",
+        ),
     ],
 )
 def test_what_is_not_allowed_or_does_not_hold_is_dropped(
@@ -211,12 +226,12 @@ def test_a_better_proposal_is_not_given_up(advise: Advise) -> None:
 
 
 def test_a_lookup_that_is_partly_right_is_not_given_up_for_what_rejects_as_much(advise: Advise) -> None:
-    content = "id,mood\n" + "".join(
+    content = "id,how\n" + "".join(
         f"{row},{('happy', 'gloomy', 'blue', 'glad')[row % 4]}\n" for row in range(40)
     )
     feeling = {"type": ["string", "null"], "enum": ["happy", "sad"], "description": "how they feel"}
     properties = {"id": {"type": "integer"}, "feeling": feeling}
-    worse = {"split": {"from": "mood", "by": " ", "part": 1}}
+    worse = {"split": {"from": "how", "by": " ", "part": 1}}
     draft, _ = advise(Model(operation("feeling", worse)), properties, content)
     assert draft.field("feeling").operation != worse
     assert "rejects records of the sample: enum 30" in " | ".join(draft.field("feeling").notes)
@@ -364,6 +379,23 @@ def test_only_what_may_be_told_is_told(advise: Advise) -> None:
         assert ("Aaa" in text, "99.99.9999" in text) == (False, disclosure.masked)
         assert ("masked" in text) == disclosure.masked
         assert model.asked[0]["unclassified"] == []
+
+
+def test_values_of_a_column_that_another_field_is_sure_of_are_not_told(advise: Advise) -> None:
+    content = "customer_email,phone,x1\n" + "".join(
+        f"ada{n}@example.com,+49 30 12345{n},q{n}\n" for n in range(20)
+    )
+    properties = {
+        "customer_email": {"type": "string"},
+        "backup_email": {"type": ["string", "null"], "description": "second email"},
+        "phone": {"type": "string"},
+    }
+    model = Model({})
+    draft, _ = advise(model, properties, content)
+    assert draft.field("customer_email").accepted
+    assert "customer_email" in [other.source for other in draft.field("backup_email").runners_up]
+    assert "ada1" not in json.dumps(model.asked)
+    assert "q1" in json.dumps(model.asked)
 
 
 def test_values_of_columns_that_may_be_sensitive_are_masked(advise: Advise) -> None:
