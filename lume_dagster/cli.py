@@ -515,8 +515,11 @@ def serve(session: Session, host: str, port: int) -> None:
         raise click.ClickException(
             f"serve needs the package {error.name!r}: install 'lume-dagster[serve]'"
         ) from error
+    settings = session.embedded_settings()
+    if settings.language_model_fault:
+        raise click.ClickException(settings.language_model_fault)
     try:
-        server.serve(session.embedded_settings(), host=host, port=port)
+        server.serve(settings, host=host, port=port)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 

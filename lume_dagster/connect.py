@@ -95,16 +95,23 @@ class LumeConnection(BaseModel):
         return Path(self.flows or os.environ.get("LUME_FLOWS") or "flows")
 
     def embedded_settings(self) -> ServiceSettings:
-        """The settings of the embedded Lume.
+        """The settings of the embedded Lume. A language model that is half configured hinders what asks it, no more.
 
         Raises:
             LumeError: Its dependencies are not installed.
         """
-        settings: ServiceSettings = _service().ServiceSettings(
+        service = _service()
+        model, fault = None, None
+        try:
+            model = self.language_model()
+        except LumeError as error:
+            fault = str(error)
+        settings: ServiceSettings = service.ServiceSettings(
             home=self._home(),
             flows=self._flows(),
             store_url=os.environ.get("LUME_STORE_URL") or None,
-            language_model=self.language_model(),
+            language_model=model,
+            language_model_fault=fault,
         )
         return settings
 

@@ -156,11 +156,30 @@ def test_the_environment_is_checked_without_showing_the_key(monkeypatch: pytest.
     monkeypatch.setenv("LUME_LLM_MODEL", "m")
     monkeypatch.setenv("LUME_LLM_SAMPLE_VALUES", "many")
     with pytest.raises(LumeError, match=r"LUME_LLM_API_KEY: .*; LUME_LLM_SAMPLE_VALUES: ") as raised:
-        LumeConnection().open()
+        LumeConnection().language_model()
     assert KEY not in str(raised.value)
-    for line in ("flows list", "flows learn a:v1 --yes"):
-        refused = call(line)
-        assert (refused.exit_code, refused.stderr.startswith("Error: the language model")) == (1, True)
+    refused = call("serve --port 0")
+    assert (refused.exit_code, refused.stderr) == (1, f"Error: {raised.value}\n")
+
+
+def test_a_model_that_is_half_configured_hinders_only_what_asks_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted_model(says(GOOD)) as model:
+        monkeypatch.setenv("LUME_LLM_BASE_URL", model.url)
+        refused = call(f"{LINE} --yes")
+        assert (refused.exit_code, "LUME_LLM_MODEL: Field required" in refused.stderr) == (1, True)
+        assert "required fields without a proposal: aisle" in call(f"{LINE} --yes --no-llm").stderr
+        assert model.requests == []
+        made = call(f"{LINE} --yes --llm-model m-1")
+        assert made.exit_code == 0, made.output
+        assert len(model.requests) == 1
+    assert call("flows list").exit_code == 0
+    with LumeConnection().open() as client:
+        assert client.run("things:v1", "sample.csv", force_rerun=True).wait().status == "SUCCEEDED"
+        with pytest.raises(InvalidRequestError, match="LUME_LLM_MODEL: Field required"):
+            client.create_flow("others", SCHEMA, "sample.csv")
+    assert not (folder / "flows" / "others").exists()
 
 
 def test_over_http_only_a_service_that_is_configured_asks(settings: ServiceSettings) -> None:

@@ -16,7 +16,12 @@ from lume_dagster.engine import Engine
 from lume_dagster.generator.sample import Sample, open_sample, probe, read_sample
 from lume_dagster.service.changes import RunChanges
 from lume_dagster.service.corrections import Corrector, keep_corrected, read_corrected, run_to_correct
-from lume_dagster.service.errors import IdempotencyKeyReusedError, NotReadyError, UnavailableError
+from lume_dagster.service.errors import (
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    NotReadyError,
+    UnavailableError,
+)
 from lume_dagster.service.executor import STORED_INPUT_PREFIX, RunExecutor
 from lume_dagster.service.files import MAPPED, REJECTS, RunFiles
 from lume_dagster.service.flow_creation import flow_from_sample
@@ -176,7 +181,8 @@ class LumeService:
         Raises:
             FlowExistsError: There is a flow of this name.
             IdempotencyKeyReusedError: The key belongs to another request.
-            InvalidRequestError: The name, the target schema or the sample is not valid.
+            InvalidRequestError: The name, the target schema or the sample is not valid, or the language model of the
+                settings cannot be asked.
             NoMapperError: No mapper could be made that maps any record of the sample.
             UnavailableError: The home, its store or the folder of the flows cannot be used.
         """
@@ -190,6 +196,8 @@ class LumeService:
                 )
             return self._document(known), False
         self._flows.check_free(flow_version)
+        if self.settings.language_model_fault:
+            raise InvalidRequestError(self.settings.language_model_fault)
         source_path = request.source_path or self._uploads.keep_records(request.source_data or [])
         text = flow_from_sample(
             lambda engine, folder: self._sample(engine, source_path, request.source, folder),

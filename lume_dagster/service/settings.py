@@ -84,6 +84,10 @@ class ServiceSettings(BaseModel):
         default=None,
         description="Asked about what a flow out of a sample leaves open; if not given, nothing leaves this machine.",
     )
+    language_model_fault: str | None = Field(
+        default=None,
+        description="Why the language model that is configured cannot be asked; no flow is made out of a sample then.",
+    )
 
     @property
     def runs_dir(self) -> Path:
