@@ -20,6 +20,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_endless: bool = False
     drips: bool = False
+    drips_headers: bool = False
 
 
 def says(content: Any) -> Reply:
@@ -63,6 +64,9 @@ def scripted_model(*replies: Reply) -> Iterator[ScriptedModel]:
                 ended.wait()
                 return
             reply = model.replies.pop(0) if len(model.replies) > 1 else model.replies[0]
+            if reply.drips_headers:
+                self.drip_headers()
+                return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
@@ -76,6 +80,14 @@ def scripted_model(*replies: Reply) -> Iterator[ScriptedModel]:
         def keep_on(self, reply: Reply) -> None:
             while reply.is_endless or (reply.drips and not ended.wait(0.02)):
                 self.wfile.write(b" " if reply.drips else b"[" * 65_536)
+
+        def drip_headers(self) -> None:
+            try:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                while not ended.wait(0.05):
+                    self.wfile.write(b"x-more: 1\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                return
 
         do_GET = do_POST  # noqa: N815 - the name that the server looks for
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import threading
 import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TimedOutError
 from http import HTTPStatus
+from urllib.parse import unquote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +25,7 @@ _ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0
 _TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
 _EXCERPT_LENGTH = 200
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +57,8 @@ class LanguageModel:
         self._settings = settings
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
         self._url = f"{settings.base_url}/chat/completions"
+        # Over plain HTTP, a proxy that the environment names would read the question and the key.
+        self._by_proxy = self._url.startswith("https:")
 
     def __repr__(self) -> str:
         """Names the model; without the key."""
@@ -105,13 +113,23 @@ class LanguageModel:
         if self._key:
             headers["authorization"] = f"Bearer {self._key}"
         left = max(deadline - time.monotonic(), 0.001)
+        answered: Future[tuple[httpx.Response, bytes]] = Future()
+
+        def ask() -> None:
+            try:
+                with (
+                    httpx.Client(follow_redirects=False, timeout=left, trust_env=self._by_proxy) as http,
+                    http.stream("POST", self._url, content=content, headers=headers) as response,
+                ):
+                    answered.set_result((response, self._body(response, deadline)))
+            except Exception as error:  # noqa: BLE001 - whoever waits for the answer gets it
+                answered.set_exception(error)
+
+        # By a thread, since httpx bounds each read, and not how long all of them take.
+        threading.Thread(target=ask, name="lume-language-model", daemon=True).start()
         try:
-            with (
-                httpx.Client(follow_redirects=False, timeout=left) as http,
-                http.stream("POST", self._url, content=content, headers=headers) as response,
-            ):
-                body = self._body(response, deadline)
-        except httpx.TimeoutException:
+            response, body = answered.result(left)
+        except (httpx.TimeoutException, TimedOutError):
             raise self._late() from None
         except (httpx.HTTPError, UnicodeError) as error:  # the latter for a proxy's host
             raise _TryAgainError(
@@ -142,7 +160,7 @@ class LanguageModel:
                 "its answer is none of an OpenAI-compatible API; is the base URL right? It sent "
                 + self._plain(body)
             ) from None
-        if self._key and self._key in content:
+        if self._holds_key(content):
             raise AdviserError("its answer holds the key")
         return content
 
@@ -166,11 +184,22 @@ class LanguageModel:
     def _late(self) -> AdviserError:
         return AdviserError(f"there was no answer within {self._settings.timeout_seconds:g} s")
 
+    def _holds_key(self, text: str) -> bool:
+        """Whether the key stands there, as it is or with the escapes of JSON or of an address."""
+        forms = (text, _ESCAPED.sub(_unescaped, text), unquote(text))
+        return self._key is not None and any(self._key in form for form in forms)
+
     def _plain(self, said: bytes | str) -> str:
         """The beginning of what it sent, without the key."""
         text = said if isinstance(said, str) else said.decode("utf-8", errors="replace")
         text = text.replace(self._key, "***") if self._key else text
+        if self._holds_key(text):
+            return "(withheld, as it holds the key)"
         return repr(text[:_EXCERPT_LENGTH]) + (" ..." if len(text) > _EXCERPT_LENGTH else "")
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    return chr(int(escaped[1], 16)) if escaped[1] else escaped[2]
 
 
 class _TryAgainError(Exception):

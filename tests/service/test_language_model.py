@@ -86,7 +86,11 @@ def test_an_overloaded_model_is_asked_again() -> None:
         assert len(endpoint.requests) == 3
 
 
-@pytest.mark.parametrize("replies", [[], [Reply(b"{", drips=True)]], ids=["silent", "dripping"])
+@pytest.mark.parametrize(
+    "replies",
+    [[], [Reply(b"{", drips=True)], [Reply(drips_headers=True)]],
+    ids=["silent", "dripping", "dripping headers"],
+)
 def test_a_model_that_takes_too_long_is_given_up(replies: list[Reply]) -> None:
     with (
         scripted_model(*replies) as endpoint,
@@ -164,3 +168,24 @@ def test_settings_with_a_model_are_a_key_of_the_embedded_service() -> None:
     model = LanguageModelSettings(base_url="http://localhost:1/v1", model="m", api_key=SecretStr(KEY))
     assert hash(ServiceSettings(language_model=model)) == hash(ServiceSettings(language_model=model))
     assert KEY not in repr(ServiceSettings(language_model=model))
+
+
+@pytest.mark.parametrize("echoed", [r"sk\/ab+cd\u003dX", "sk%2Fab%2Bcd%3DX", "sk/ab+cd=X"])
+def test_a_key_that_is_echoed_with_escapes_is_not_told(echoed: str) -> None:
+    with scripted_model(Reply(f'{{"error": "bad key {echoed}"}}'.encode(), 400)) as endpoint:
+        settings = LanguageModelSettings(
+            base_url=endpoint.url, model="m-1", api_key=SecretStr("sk/ab+cd=X"), timeout_seconds=5
+        )
+        with pytest.raises(AdviserError) as refused:
+            LanguageModel(settings).answer("do", "what?")
+    assert echoed not in str(refused.value)
+    assert "400" in str(refused.value)
+
+
+def test_no_proxy_reads_what_goes_over_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted_model(says("{}")) as endpoint, scripted_model(says("{}")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        assert model_at(endpoint.url).answer("do", "what?") == "{}"
+    assert (len(endpoint.requests), proxy.requests) == (1, [])
