@@ -113,7 +113,7 @@ class LanguageModel:
                 body = self._body(response, deadline)
         except httpx.TimeoutException:
             raise self._late() from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, UnicodeError) as error:  # the latter for a proxy's host
             raise _TryAgainError(
                 f"it cannot be reached ({self._plain(f'{type(error).__name__}: {error}')})"
             ) from None

@@ -37,6 +37,10 @@ class LanguageModelSettings(BaseModel):
             raise ValueError("is no address, such as https://llm.example.com/v1") from error
         if url.scheme not in ("http", "https") or not url.host or not value.isascii() or " " in value:
             raise ValueError("is no http or https address, such as https://llm.example.com/v1")
+        try:
+            url.host.encode("idna")
+        except UnicodeError:
+            raise ValueError("names no host: each part between dots has 1 to 63 characters") from None
         if url.userinfo or url.query or url.fragment:
             raise ValueError("holds more than host, port and path; the key goes into api_key")
         return value.rstrip("/")

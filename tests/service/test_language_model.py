@@ -103,6 +103,14 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
         model_at(url).answer("do", "what?")
 
 
+def test_a_proxy_whose_host_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_model, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy..example.com:1")
+    monkeypatch.delenv("https_proxy", raising=False)
+    with pytest.raises(AdviserError, match="cannot be reached"):
+        model_at("https://llm.example.com/v1").answer("do", "what?")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
     with scripted_model(says("{}")) as elsewhere:
@@ -136,6 +144,8 @@ def test_the_key_is_not_shown(show: Callable[[LanguageModel], str]) -> None:
         ("base_url", f"ftp://llm.example.com/{KEY}"),
         ("base_url", f"http://[::1/{KEY}"),
         ("base_url", KEY),
+        ("base_url", "https://llm..example.com/v1"),
+        ("base_url", f"https://{'a' * 64}.example.com/v1"),
         ("api_key", f"{KEY}\n"),
         ("api_key", f"{KEY}ü"),
         ("model", ""),
