@@ -199,8 +199,7 @@ class Drafter:
             KeyError: The sample has no such column.
         """
         if column is None:
-            empty = DraftField(current.name, current.required, (), None, 0.0, ("left empty by choice",))
-            return replace(empty, runners_up=current.runners_up, chosen=True)
+            return replace(_anew(current, (), 0.0, "left empty by choice"), chosen=True)
         made = self.made_of(current, column, confidence=1.0, reason="chosen")
         return replace(made, chosen=made.operation is not None)
 
@@ -220,8 +219,7 @@ class Drafter:
             KeyError: The sample has no such column.
         """
         self.sample.profile.column(column)
-        plain = DraftField(current.name, current.required, (column,), None, confidence, (reason,))
-        return self._of_column(replace(plain, runners_up=current.runners_up), column)
+        return self._of_column(_anew(current, (column,), confidence, reason), column)
 
     def made_by(
         self, current: DraftField, operation: Mapping[str, Any], *, confidence: float, reason: str
@@ -238,8 +236,7 @@ class Drafter:
             The field; it stays open, with a note, if the engine does not take the operation for it, or if it reads
             no column, one that the sample does not have, or another target field.
         """
-        made = DraftField(current.name, current.required, (), operation, confidence, (reason,))
-        made = replace(made, runners_up=current.runners_up)
+        made = replace(_anew(current, (), confidence, reason), operation=operation)
         try:
             columns = self._parsed(made).lineage["field"]
         except FlowError as error:
@@ -266,8 +263,8 @@ class Drafter:
             KeyError: The sample has no such column.
         """
         self.sample.profile.column(column)
-        plain = DraftField(current.name, current.required, (column,), None, confidence, (reason,))
-        return self._lookup(replace(plain, runners_up=current.runners_up), column, self.options(current.name))
+        made = _anew(current, (column,), confidence, reason)
+        return self._lookup(made, column, self.options(current.name))
 
     def classified(self, current: DraftField, classes: Mapping[str, Scalar]) -> DraftField:
         """A field whose lookup knows more values.
@@ -484,6 +481,12 @@ def _leaves(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mappi
 
 def _noted(drafted: DraftField, note: str, *, at_most: float) -> DraftField:
     return replace(drafted, notes=(*drafted.notes, note), confidence=min(drafted.confidence, at_most))
+
+
+def _anew(current: DraftField, sources: tuple[str, ...], confidence: float, reason: str) -> DraftField:
+    """The field with nothing of what was proposed for it but the runners-up."""
+    plain = DraftField(current.name, current.required, sources, None, confidence, (reason,))
+    return replace(plain, runners_up=current.runners_up)
 
 
 def _opened(drafted: DraftField, note: str) -> DraftField:
