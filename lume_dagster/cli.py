@@ -277,7 +277,8 @@ def resubmit_rejects(
 
     FILE is the CSV file of the batch's rejects (`runs results RUN_ID --kind rejects --output FILE`): the source's
     columns hold corrected values. Records that are not in it, or still cannot be mapped, stay rejected. The new run
-    holds the whole batch, and stands for it from then on. A file that was handed in before starts nothing.
+    holds the whole batch, and stands for it from then on. A file that was handed in before starts nothing; one of
+    other records than those of the batch, as the source was read anew since, is refused.
 
     Exits with 1 if the run ends FAILED or CRASHED.
     """
