@@ -60,6 +60,7 @@ class Case:
         sample: The target's sample, under the regime rows.
         truth: Source columns and target fields that belong together.
         folder: Where its files lie; none if it was made.
+        thinned: Half of the columns that have a true field were taken out: these fields are to be left open.
     """
 
     set_name: str
@@ -70,6 +71,7 @@ class Case:
     sample: Profile | None
     truth: frozenset[tuple[str, str]]
     folder: Path | None
+    thinned: bool = False
 
     def match(self) -> Matching:
         """Compare all pairs of columns."""
@@ -149,6 +151,19 @@ def _named_or_not(case: Case) -> Iterator[Case]:
         regime=f"nameless {case.regime}",
         source=replace(case.source, columns=columns),
         truth=frozenset((given[source], target) for source, target in case.truth),
+    )
+
+
+def thin(case: Case) -> Case:
+    """A case without every second one of the source columns that have a true field."""
+    partners = sorted({source for source, _ in case.truth})
+    gone = set(partners[1::2])
+    columns = tuple(column for column in case.source.columns if column.name not in gone)
+    return replace(
+        case,
+        source=replace(case.source, columns=columns),
+        truth=frozenset((source, target) for source, target in case.truth if source not in gone),
+        thinned=True,
     )
 
 

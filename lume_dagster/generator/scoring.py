@@ -16,6 +16,7 @@ from lume_dagster.generator.evidence import FIGURES, Evidence, Traits
 WEIGHTS: Mapping[str, float] = {
     "name": 4.937,
     "contained": 3.266,
+    "differs": -1.0,
     "same_name": 1.835,
     "opposed": -1.594,
     "about": 0.843,
