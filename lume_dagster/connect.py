@@ -7,6 +7,7 @@ which of the two answers.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from lume_dagster import client
 from lume_dagster.client import ClientSettings, LumeError
+from lume_dagster.urls import without_credentials
 
 if TYPE_CHECKING:
     from lume_dagster.client import AsyncLumeClient, LumeClient
@@ -71,7 +73,7 @@ class LumeConnection(BaseModel):
         """Names the Lume in logs and messages; without the key."""
         if self.is_embedded:
             return f"embedded Lume (data in {self._home().absolute()}, flows from {self._flows().absolute()})"
-        return f"Lume at {_without_credentials(self._url())}"
+        return f"Lume at {re.split('[?#]', without_credentials(self._url()))[0]}"
 
     def __repr__(self) -> str:
         """Names the Lume; without the key."""
@@ -153,9 +155,3 @@ def _service() -> ModuleType:
             f"the embedded Lume needs the package {error.name!r}: install 'lume-dagster[embedded]', "
             "or set base_url (LUME_BASE_URL) to use a hosted Lume"
         ) from error
-
-
-def _without_credentials(url: str) -> str:
-    import httpx  # noqa: PLC0415 - slow to import, and not needed to declare assets
-
-    return str(httpx.URL(url).copy_with(userinfo=b""))

@@ -46,9 +46,11 @@ def test_what_is_configured_wins_over_the_environment(monkeypatch: pytest.Monkey
 
 
 def test_no_secret_is_shown() -> None:
+    for address in ("user:hunter2@lume.example.com", "user:hunter2/x@lume", "lume.example.com/?key=hunter2"):
+        lume = LumeResource(base_url=f"https://{address}", api_key="hunter3")
+        for shown in (repr(lume), str(lume), str(lume.connection), repr(lume.connection)):
+            assert "hunter" not in shown
     lume = LumeResource(base_url="https://user:hunter2@lume.example.com", api_key="hunter3")
-    for shown in (repr(lume), str(lume), str(lume.connection), repr(lume.connection)):
-        assert "hunter" not in shown
     with pytest.raises(ValueError, match="user name or password") as error:
         _ = lume.client
     assert "hunter" not in str(error.value)
