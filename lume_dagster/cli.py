@@ -33,6 +33,7 @@ from lume_dagster.client import (
 from lume_dagster.client.current_run import current_run
 from lume_dagster.connect import LumeConnection
 from lume_dagster.results_file import write_results_file
+from lume_dagster.urls import without_credentials
 
 if TYPE_CHECKING:
     from lume_dagster.engine import FlowVersion
@@ -196,7 +197,9 @@ def list_runs(
     table = _table("run", "flow version", "source path", "status", "source", "mapped", "rejected", "created")
     for run in found.items:
         created = run.created_at.strftime("%Y-%m-%d %H:%M:%S") if run.created_at else ""
-        table.add_row(run.id, run.flow_version, Text(run.source_path), _status(run), *_counts(run), created)
+        table.add_row(
+            run.id, run.flow_version, Text(run.shown_source_path), _status(run), *_counts(run), created
+        )
     session.console.print(table)
     session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} runs", style="dim")
 
@@ -556,15 +559,15 @@ def _print_run(session: Session, run: LumeRun, as_json: bool) -> None:
     facts.add_column(style="dim")
     facts.add_row("run", run.id)
     facts.add_row("flow version", run.flow_version)
-    facts.add_row("source path", Text(run.source_path))
+    facts.add_row("source path", Text(run.shown_source_path))
     facts.add_row("status", _status(run))
     for name, count in zip(("source rows", "mapped", "rejected"), _counts(run), strict=True):
         facts.add_row(name, count)
     if run.duration_seconds is not None:
         facts.add_row("duration", f"{run.duration_seconds:.2f} s")
     if (locations := run.target_locations) is not None:
-        facts.add_row("mapped at", Text(locations.mapped or "(nothing mapped)"))
-        facts.add_row("rejects at", Text(locations.rejects or ""))
+        facts.add_row("mapped at", Text(without_credentials(locations.mapped or "(nothing mapped)")))
+        facts.add_row("rejects at", Text(without_credentials(locations.rejects or "")))
     if run.error_message:
         facts.add_row("error", Text(run.error_message, style="red"))
     session.console.print(facts, soft_wrap=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from lume_dagster.urls import checked_base_url
+from lume_dagster.urls import checked_base_url, refuse_credentials, without_credentials
 
 EXAMPLE = "https://lume.example.com"
 
@@ -64,3 +66,52 @@ def test_credentials_in_a_base_url_are_refused_and_not_shown(wrong: str) -> None
         checked_base_url(wrong, EXAMPLE)
     assert "s3cret" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("held", "shown"),
+    [
+        ("s3://AKIA:s3cret@bucket/x.csv", "s3://bucket/x.csv"),
+        ("s3://AKIA:s3/cret@bucket/x.csv", "s3://bucket/x.csv"),
+        ("abfs://bob:s3cret@account/x.csv", "abfs://account/x.csv"),
+        ("s3://b/x?access_key=s3cret&region=eu", "s3://b/x?access_key=***&region=eu"),
+        ("s3://b/x?region=eu&Secret-Key=s3cret", "s3://b/x?region=eu&Secret-Key=***"),
+        ("https://h/x?X-Amz-Date=1&X-Amz-Signature=s3cret", "https://h/x?X-Amz-Date=1&X-Amz-Signature=***"),
+        ("https://h/x?sv=1&sig=s3cret%2B", "https://h/x?sv=1&sig=***"),
+        ("https://h/x#access_token=s3cret", "https://h/x#access_token=***"),
+        ("zip://x.csv::https://h/x.zip?api_key=s3cret", "zip://x.csv::https://h/x.zip?api_key=***"),
+        ("s3://b/x?endpoint_override=http%3A%2F%2Fu%3As3cret%40h", "***"),
+        ("cannot read s3://k:s3cret@b/x: no", "cannot read s3://b/x: no"),
+    ],
+)
+def test_credentials_are_refused_and_left_out(held: str, shown: str) -> None:
+    with pytest.raises(ValueError, match="credentials have no place in a source_path") as refused:
+        refuse_credentials(held)
+    assert "s3cret" not in str(refused.value)
+    assert without_credentials(held) == shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "data/in/2013-01-01.csv",
+        "in@home?token=1",
+        "batch 7, sig=4",
+        "s3://bucket/me@host/x.csv",
+        "s3://bucket/x.csv?versionId=7&region=eu",
+        "https://host:8080/me@home/x.csv",
+        "http://[::1]:8080/me@home/x.csv",
+        "abfs://incoming@account.dfs.core.windows.net/x.csv",
+        "upload:0123.csv",
+    ],
+)
+def test_what_holds_no_credentials_stays_as_it_is(path: str) -> None:
+    refuse_credentials(path)
+    assert without_credentials(path) == path
+
+
+@given(st.text(alphabet="a:/@?&#=%40 ") | st.text())
+@example("://a:@:@")
+def test_what_is_shown_is_never_refused(rest: str) -> None:
+    for text in (rest, f"s3://{rest}", f"s3://b/x?token={rest}"):
+        refuse_credentials(without_credentials(text))

@@ -128,15 +128,10 @@ def _remote_file(uri: str) -> BatchFile:
     Raises:
         BatchError: It is not there, may not be read, or the store cannot be reached or is not known.
     """
-    protocol, _, place = uri.partition("://")
+    protocol = uri.partition("://")[0]
     if protocol not in _STORES or "::" in uri:
         raise BatchError(
             f"{protocol}://: a batch lies in a file or under {', '.join(f'{name}://' for name in _STORES)}"
-        )
-    if "@" in place.partition("/")[0]:
-        raise BatchError(
-            f"{protocol}://: credentials have no place in a source_path, which is kept and shown; "
-            "set them in the environment of the process"
         )
     try:
         import fsspec  # noqa: PLC0415 - an extra

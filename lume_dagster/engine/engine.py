@@ -22,6 +22,7 @@ from lume_dagster.engine.results import read_page, read_row_numbers
 from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
 from lume_dagster.engine.table_target import load_table
 from lume_dagster.engine.transform import BatchResult, transform
+from lume_dagster.urls import refuse_credentials
 
 _READERS = {
     "csv": stage_csv,
@@ -89,6 +90,10 @@ class Engine:
             CancelledError: `cancel` is set.
         """
         check_cancel(cancel)
+        try:
+            refuse_credentials(source_path)
+        except ValueError as error:
+            raise BatchError(str(error)) from None
         stage = stage_dir / STAGE_FILE
         if flow.source.format == "query":
             found = stage_query(source_path, flow.source, flow.source_columns, stage, cancel)

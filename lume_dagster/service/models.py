@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lume_dagster.urls import refuse_credentials
 
 Item = TypeVar("Item")
 
@@ -13,12 +15,19 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _without_credentials(source_path: str) -> str:
+    refuse_credentials(source_path)
+    return source_path
+
+
+_SourcePath = Annotated[str, Field(min_length=1), AfterValidator(_without_credentials)]
+
+
 class CreateRun(_Document):
     """A request for a run of a flow version on a batch."""
 
     flow_version: str = Field(description="The flow version, NAME:vN.", examples=["flights:v1"])
-    source_path: str = Field(
-        min_length=1,
+    source_path: _SourcePath = Field(
         description="Names the batch: a file that the flow's source can read, `upload:...`, a file that was handed "
         "over, or `run:RUN_ID`, the stored input of an earlier run.",
     )
@@ -35,8 +44,8 @@ class CreateFlowRun(_Document):
     source_data: list[dict[str, Any]] | None = Field(
         default=None, description="The records. The same records are the same batch."
     )
-    source_path: str | None = Field(
-        default=None, min_length=1, description="Names the batch instead, as it does at `/v1/runs`."
+    source_path: _SourcePath | None = Field(
+        default=None, description="Names the batch instead, as it does at `/v1/runs`."
     )
     force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
@@ -61,8 +70,8 @@ class CreateFlow(_Document):
     source_data: list[dict[str, Any]] | None = Field(
         default=None, min_length=1, description="The sample's records."
     )
-    source_path: str | None = Field(
-        default=None, min_length=1, description="Names the sample instead, as it does at `/v1/runs`."
+    source_path: _SourcePath | None = Field(
+        default=None, description="Names the sample instead, as it does at `/v1/runs`."
     )
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
