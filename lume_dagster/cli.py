@@ -71,10 +71,10 @@ class Session:
         except (LumeError, ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
-    def embedded_settings(self) -> ServiceSettings:
+    def embedded_settings(self, max_upload: str | None = None) -> ServiceSettings:
         """The settings of the embedded Lume; what is wrong with them ends the command likewise."""
         try:
-            return self.connection.embedded_settings()
+            return self.connection.embedded_settings(max_upload)
         except LumeError as error:
             raise click.ClickException(str(error)) from error
 
@@ -504,8 +504,13 @@ def _print_sample(found: dict[str, Any]) -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, help="Port to listen on.")
+@click.option(
+    "--max-upload",
+    metavar="SIZE",
+    help="How large a file may be that is handed over, such as 500MB (LUME_MAX_UPLOAD, else 1GiB).",
+)
 @click.pass_obj
-def serve(session: Session, host: str, port: int) -> None:
+def serve(session: Session, host: str, port: int, max_upload: str | None) -> None:
     """Serve the embedded Lume over HTTP.
 
     If LUME_API_KEY is set, each request has to carry it in the header lume-api-key.
@@ -518,7 +523,7 @@ def serve(session: Session, host: str, port: int) -> None:
         raise click.ClickException(
             f"serve needs the package {error.name!r}: install 'lume-dagster[serve]'"
         ) from error
-    settings = session.embedded_settings()
+    settings = session.embedded_settings(max_upload)
     if settings.language_model_fault:
         raise click.ClickException(settings.language_model_fault)
     try:

@@ -32,8 +32,8 @@ class LumeConnection(BaseModel):
     """Which Lume to speak to, and how patiently.
 
     What is not given is read from the environment: `LUME_BASE_URL`, `LUME_API_KEY`, `LUME_HOME`, `LUME_FLOWS`,
-    `LUME_STORE_URL`. Without a base URL, the embedded Lume of this process is used; `LUME_LLM_BASE_URL` and the other
-    variables of that prefix name a language model for it.
+    `LUME_STORE_URL`, `LUME_MAX_UPLOAD`. Without a base URL, the embedded Lume of this process is used;
+    `LUME_LLM_BASE_URL` and the other variables of that prefix name a language model for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,25 +96,37 @@ class LumeConnection(BaseModel):
     def _flows(self) -> Path:
         return Path(self.flows or os.environ.get("LUME_FLOWS") or "flows")
 
-    def embedded_settings(self) -> ServiceSettings:
+    def embedded_settings(self, max_upload: str | None = None) -> ServiceSettings:
         """The settings of the embedded Lume. A language model that is half configured hinders what asks it, no more.
 
+        Args:
+            max_upload: How large a file may be that is handed over: bytes, or a number with a unit, such as `2GiB`.
+                It goes before what the environment says.
+
         Raises:
-            LumeError: Its dependencies are not installed.
+            LumeError: Its dependencies are not installed, or a setting is not usable.
         """
         service = _service()
+        max_upload = max_upload or os.environ.get("LUME_MAX_UPLOAD")
         model, fault = None, None
         try:
             model = self.language_model()
         except LumeError as error:
             fault = str(error)
-        settings: ServiceSettings = service.ServiceSettings(
-            home=self._home(),
-            flows=self._flows(),
-            store_url=os.environ.get("LUME_STORE_URL") or None,
-            language_model=model,
-            language_model_fault=fault,
-        )
+        try:
+            settings: ServiceSettings = service.ServiceSettings(
+                home=self._home(),
+                flows=self._flows(),
+                store_url=os.environ.get("LUME_STORE_URL") or None,
+                language_model=model,
+                language_model_fault=fault,
+                **({"max_upload_bytes": max_upload} if max_upload else {}),
+            )
+        except ValidationError:
+            raise LumeError(
+                f"LUME_MAX_UPLOAD (--max-upload): {max_upload!r} is no size; write a number of bytes, or one with "
+                "a unit, such as 500MB or 2GiB"
+            ) from None
         return settings
 
     def language_model(self, given: Mapping[str, Any] | None = None) -> LanguageModelSettings | None:

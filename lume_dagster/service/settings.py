@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, field_validator
 
 from lume_dagster.urls import checked_base_url
 
@@ -70,8 +70,8 @@ class ServiceSettings(BaseModel):
     threads: int | None = Field(
         default=None, ge=1, description="Threads of the engine; all cores if not given."
     )
-    max_upload_bytes: int = Field(
-        default=1 << 30, ge=1, description="How large a file may be that is handed over."
+    max_upload_bytes: ByteSize = Field(
+        default=ByteSize(1 << 30), ge=1, description="How large a file may be that is handed over."
     )
     language_model: LanguageModelSettings | None = Field(
         default=None,

@@ -188,8 +188,8 @@ class Incoming:
         """
         if size > self._most_bytes:
             raise TooLargeError(
-                f"a file that is handed over has at most {self._most_bytes} bytes; let Lume read it where it lies, "
-                "by its path or URI"
+                f"a file that is handed over has at most {self._most_bytes} bytes here; let Lume read it where it "
+                "lies, by its path or URI, or raise the limit of this Lume (LUME_MAX_UPLOAD)"
             )
 
     def move_to(self, place: Path) -> bool:
