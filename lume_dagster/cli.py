@@ -32,6 +32,7 @@ from lume_dagster.client import (
 )
 from lume_dagster.client.current_run import current_run
 from lume_dagster.connect import LumeConnection
+from lume_dagster.plain_text import visible
 from lume_dagster.results_file import write_results_file
 from lume_dagster.urls import without_credentials
 
@@ -565,6 +566,8 @@ def _print_run(session: Session, run: LumeRun, as_json: bool) -> None:
     facts.add_row("run", run.id)
     facts.add_row("flow version", run.flow_version)
     facts.add_row("source path", Text(run.shown_source_path))
+    if run.source is not None and run.source.file_name:
+        facts.add_row("source file", Text(visible(run.source.file_name)))
     facts.add_row("status", _status(run))
     for name, count in zip(("source rows", "mapped", "rejected"), _counts(run), strict=True):
         facts.add_row(name, count)

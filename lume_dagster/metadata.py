@@ -109,6 +109,8 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
         FINISHED: run.finished_at and dg.MetadataValue.timestamp(run.finished_at),
         "lume/duration_seconds": run.duration_seconds,
     }
+    if (source := run.source) is not None and source.file_name:
+        found["lume/source_file"] = visible(source.file_name)
     if (performance := run.performance) is not None:
         found |= {
             "lume/rows_per_second": performance.rows_per_second,

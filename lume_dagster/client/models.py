@@ -228,6 +228,7 @@ class SourceSummary(Record):
         unexpected: Columns the batch has and the mapper does not read.
         encoding: Encoding of a text source.
         format: Format of the source.
+        file_name: Of a file that was handed over: what its owner has called it.
     """
 
     columns: tuple[str, ...] = ()
@@ -235,6 +236,7 @@ class SourceSummary(Record):
     unexpected: tuple[str, ...] = ()
     encoding: str | None = None
     format: str | None = None
+    file_name: str | None = None
 
 
 # What a create carries along in `run_metadata`, so that its run is known again also by a Lume that does not heed

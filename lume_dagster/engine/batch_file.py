@@ -177,29 +177,30 @@ def suffix_of(source_path: str) -> str:
     return path.suffix.lower()
 
 
-def open_batch_file(source_path: str) -> BatchFile:
+def open_batch_file(source_path: str, name: str) -> BatchFile:
     """Find the file of a batch.
 
     Args:
         source_path: A path, or a URI of an object store.
+        name: What messages call it.
 
     Raises:
         BatchError: It is not there, or cannot be opened.
     """
     if "://" in source_path:
         return _remote_file(source_path)
-    return _local_file(source_path, Path(source_path))
+    return _local_file(name, Path(source_path))
 
 
-def _local_file(source_path: str, path: Path) -> BatchFile:
+def _local_file(name: str, path: Path) -> BatchFile:
     try:
         if path.is_dir():
-            raise BatchError(f"{source_path}: this is a directory; a batch is one file")
+            raise BatchError(f"{name}: this is a directory; a batch is one file")
         with path.open("rb"):
             pass
     except FileNotFoundError as error:
-        raise BatchError(f"{source_path}: there is no such file") from error
+        raise BatchError(f"{name}: there is no such file") from error
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else str(error)
-        raise BatchError(f"{source_path}: the file cannot be opened: {reason}") from error
-    return BatchFile(source_path, lambda: path.open("rb", buffering=0), path)
+        raise BatchError(f"{name}: the file cannot be opened: {reason}") from error
+    return BatchFile(name, lambda: path.open("rb", buffering=0), path)

@@ -151,6 +151,9 @@ class Validation(_Document):
 class SourceInfo(_Document):
     """The batch as it was found, against what the mapper reads."""
 
+    file_name: str | None = Field(
+        default=None, description="Of a file that was handed over: what its owner has called it."
+    )
     format: str
     encoding: str | None
     columns: list[str]

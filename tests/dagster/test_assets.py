@@ -302,6 +302,7 @@ def test_a_file_that_was_handed_over_can_be_given_at_launch(pipeline: Pipeline, 
     mine.unlink()
     assert pipeline.materialize("e", write={"source_path": uploaded}).success
     assert value(pipeline.latest(RUN, "e"), "lume/source_path") == uploaded
+    assert value(pipeline.latest(RUN, "e"), "lume/source_file") == "corrected.csv"
     assert value(pipeline.latest(NAMES, "e"), "names") == ["Ada", "Bob"]
 
 
