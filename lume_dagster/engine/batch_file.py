@@ -54,7 +54,7 @@ class BatchFile:
 
     def open_plain(self) -> PlainBytes:
         """Open it for reading from start to end, decompressed if it starts like gzip or zstd."""
-        return PlainBytes(self.open_binary())
+        return PlainBytes(self.open_binary(), self.name)
 
 
 class _Counted(io.RawIOBase):
@@ -87,9 +87,12 @@ class PlainBytes:
 
     Args:
         file: The file, at its start; closed with this object.
+        name: What messages call it.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._name = name
+        self._offset = 0
         self._counted = _Counted(file)
         buffered = io.BufferedReader(self._counted, _BUFFER)
         start = buffered.peek(4)
@@ -116,9 +119,15 @@ class PlainBytes:
         """Up to so many bytes; empty at the end.
 
         Raises:
-            OSError: Reading or decompressing fails.
+            BatchError: Reading or decompressing fails.
         """
-        data: bytes = self._file.read(size)
+        try:
+            data: bytes = self._file.read(size)
+        except OSError as error:
+            raise BatchError(
+                f"{self._name}: reading failed at byte offset {self._offset}: {os_reason(error)}"
+            ) from error
+        self._offset += len(data)
         return data
 
 
