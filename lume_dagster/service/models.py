@@ -35,29 +35,34 @@ class CreateRun(_Document):
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
 
-class CreateFlowRun(_Document):
-    """A request for a run of a flow, on records that come along or on a batch that is named."""
+class _OnOneBatch(_Document):
+    """A request that brings records along, or names a batch."""
 
-    version: str | None = Field(
-        default=None, description="The version, `vN`; the newest if not given.", examples=["v1"]
-    )
     source_data: list[dict[str, Any]] | None = Field(
         default=None, description="The records. The same records are the same batch."
     )
     source_path: _SourcePath | None = Field(
         default=None, description="Names the batch instead, as it does at `/v1/runs`."
     )
-    force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
     @model_validator(mode="after")
-    def _one_batch(self) -> CreateFlowRun:
+    def _one_batch(self) -> _OnOneBatch:
         if (self.source_data is None) == (self.source_path is None):
             raise ValueError("give source_data or source_path, and not both")
         return self
 
 
-class CreateFlow(_Document):
+class CreateFlowRun(_OnOneBatch):
+    """A request for a run of a flow, on records that come along or on a batch that is named."""
+
+    version: str | None = Field(
+        default=None, description="The version, `vN`; the newest if not given.", examples=["v1"]
+    )
+    force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
+
+
+class CreateFlow(_OnOneBatch):
     """A request for a flow: its mapper is made from a sample, which becomes its first run."""
 
     name: str = Field(description="The flow's name; its version is v1.", examples=["flights"])
@@ -70,15 +75,9 @@ class CreateFlow(_Document):
     source_data: list[dict[str, Any]] | None = Field(
         default=None, min_length=1, description="The sample's records."
     )
-    source_path: _SourcePath | None = Field(
-        default=None, description="Names the sample instead, as it does at `/v1/runs`."
-    )
-    run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
     @model_validator(mode="after")
-    def _one_batch(self) -> CreateFlow:
-        if (self.source_data is None) == (self.source_path is None):
-            raise ValueError("give source_data or source_path, and not both")
+    def _described_batch(self) -> CreateFlow:
         if self.source_data is not None and self.source:
             raise ValueError("source says how a named batch is written; leave it out beside source_data")
         return self
