@@ -26,6 +26,7 @@ from lume_dagster.client import (
     LumeClient,
     LumeError,
     LumeRun,
+    Page,
     RunHandle,
     RunStatus,
     diff_flow_versions,
@@ -54,6 +55,13 @@ _STATUS_STYLES = {
     RunStatus.CRASHED: "red",
 }
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _paged(command: Command) -> Command:
+    """The options of a command whose list comes page by page."""
+    size = click.option("--size", type=click.IntRange(1, 100), default=20)
+    page = click.option("--page", type=click.IntRange(min=1), default=1)
+    return page(size(command))
 
 
 @dataclass(frozen=True)
@@ -176,8 +184,7 @@ def runs() -> None:
 @click.option("--flow-version", help="Only runs of this flow version.")
 @click.option("--source-path", help="Only runs of this batch.")
 @click.option("--status", help="Only runs of these statuses, separated by commas.")
-@click.option("--page", type=click.IntRange(min=1), default=1)
-@click.option("--size", type=click.IntRange(1, 100), default=20)
+@_paged
 @_as_json
 @click.pass_obj
 def list_runs(
@@ -201,8 +208,7 @@ def list_runs(
         table.add_row(
             run.id, run.flow_version, Text(run.shown_source_path), _status(run), *_counts(run), created
         )
-    session.console.print(table)
-    session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} runs", style="dim")
+    _print_page(session, table, found, "runs")
 
 
 @runs.command("show")
@@ -219,8 +225,7 @@ def show_run(session: Session, run_id: str, as_json: bool) -> None:
 @runs.command("results")
 @click.argument("run_id")
 @click.option("--kind", type=_RESULT_KINDS, default="mapped", help="Mapped records, or rejects.")
-@click.option("--page", type=click.IntRange(min=1), default=1)
-@click.option("--size", type=click.IntRange(1, 100), default=20)
+@_paged
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -248,8 +253,7 @@ def show_results(
     table = _table(*(records[0] if records else ["no records"]))
     for record in records:
         table.add_row(*("" if value is None else Text(str(value)) for value in record.values()))
-    session.console.print(table)
-    session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} records", style="dim")
+    _print_page(session, table, found, "records")
 
 
 @runs.command("cancel")
@@ -612,6 +616,11 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=column in _NEVER_WRAPPED)
     return table
+
+
+def _print_page(session: Session, table: Table, page: Page[Any], what: str) -> None:
+    session.console.print(table)
+    session.console.print(f"page {page.page} of {max(page.pages, 1)}, {page.total} {what}", style="dim")
 
 
 def _print_json(document: Any) -> None:
