@@ -61,9 +61,9 @@ def compare(case: Case) -> Compared:
 
 
 def _share(compared: Sequence[Compared]) -> list[float]:
-    """The weight of each case: each set the same, and each regime in it."""
+    """The weight of each case: each set the same, and each regime in it, half for those in which less is known."""
     groups = [(one.case.set_name, one.case.regime) for one in compared]
-    return [(0.5 if group[1] == "names" else 1.0) / groups.count(group) for group in groups]
+    return [(1.0 if group[1] in ("rows", "schema") else 0.5) / groups.count(group) for group in groups]
 
 
 def fit_weights(compared: Sequence[Compared]) -> Array:

@@ -1,4 +1,6 @@
-"""The pairs of tables on which matching is measured and fitted, each as it is met: with rows, by schema, by names.
+"""The pairs of tables on which matching is measured and fitted, each as it is met.
+
+With rows or a schema of the target, by names alone, or without the source's names.
 
 The sets lie in a folder that is named by `--sets` or by the environment variable LUME_BENCHMARKS, else in
 `../shared/benchmarks`. Each pair has `source.csv`, `target.csv` and `ground_truth.json`.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ FOLDERS = {
 SETS = (*FOLDERS, "made")
 """All sets; `made` are the described schemas of matching_pairs.py."""
 
+REGIMES = ("rows", "schema", "names", "nameless rows", "nameless schema")
+"""What may be known of a pair: see Case."""
+
 _MOST_OPTIONS = 40
 _KINDS: dict[Kind, dict[str, str]] = {
     Kind.INTEGER: {"type": "integer"},
@@ -48,7 +53,8 @@ class Case:
     Attributes:
         set_name: The set it is of.
         name: Its folder, or the made pair's domain.
-        regime: rows (a sample of the target), schema (types and options), or names (nothing else).
+        regime: rows (a sample of the target), schema (types and options), or names (nothing else); `nameless rows` and
+            `nameless schema` where the source has no names.
         source: The source's sample.
         target_schema: The target.
         sample: The target's sample, under the regime rows.
@@ -84,11 +90,11 @@ def sets_folder(option: Path | None) -> Path:
     return folder.resolve()
 
 
-def cases(folder: Path, regimes: tuple[str, ...] = ("rows", "schema", "names")) -> Iterator[Case]:
+def cases(folder: Path) -> Iterator[Case]:
     """All pairs under all regimes that they can stand for."""
     for set_name, place in FOLDERS.items():
         for pair in sorted(path for path in (folder / place).iterdir() if path.is_dir()):
-            yield from _read(set_name, pair, regimes)
+            yield from _read(set_name, pair)
     for made in PAIRS:
         rows = made.rows()
         columns = tuple(
@@ -96,14 +102,14 @@ def cases(folder: Path, regimes: tuple[str, ...] = ("rows", "schema", "names")) 
             for index, (name, _) in enumerate(made.source)
         )
         source = Profile(columns, len(rows), len(rows))
-        if "schema" in regimes:
-            yield Case("made", made.name, "schema", source, made.target_schema, None, made.truth, None)
-        if "names" in regimes:
-            fields = {"properties": {field: {} for field in made.target_schema["properties"]}}
-            yield Case("made", made.name, "names", _bare(source), fields, None, made.truth, None)
+        yield from _named_or_not(
+            Case("made", made.name, "schema", source, made.target_schema, None, made.truth, None)
+        )
+        fields = {"properties": {field: {} for field in made.target_schema["properties"]}}
+        yield Case("made", made.name, "names", _bare(source), fields, None, made.truth, None)
 
 
-def _read(set_name: str, pair: Path, regimes: tuple[str, ...]) -> Iterator[Case]:
+def _read(set_name: str, pair: Path) -> Iterator[Case]:
     source, target = profile_csv(pair / "source.csv"), profile_csv(pair / "target.csv")
     matches = json.loads((pair / "ground_truth.json").read_text())["matches"]
     truth = frozenset(
@@ -113,20 +119,16 @@ def _read(set_name: str, pair: Path, regimes: tuple[str, ...]) -> Iterator[Case]
     )
     bare = {"properties": {column.name: {} for column in target.columns}}
     if set_name == "gdc":
-        if "schema" in regimes:
-            options = {
-                column.name: {"enum": [value for value, _ in column.values]} if column.values else {}
-                for column in target.columns
-            }
-            yield Case(set_name, pair.name, "schema", source, {"properties": options}, None, truth, pair)
+        options = {
+            column.name: {"enum": [value for value, _ in column.values]} if column.values else {}
+            for column in target.columns
+        }
+        yield Case(set_name, pair.name, "schema", source, {"properties": options}, None, truth, pair)
     else:
-        if "rows" in regimes:
-            yield Case(set_name, pair.name, "rows", source, bare, target, truth, pair)
-        if "schema" in regimes:
-            typed = {"properties": {column.name: _schema(column) for column in target.columns}}
-            yield Case(set_name, pair.name, "schema", source, typed, None, truth, pair)
-    if "names" in regimes:
-        yield Case(set_name, pair.name, "names", _bare(source), bare, None, truth, pair)
+        yield from _named_or_not(Case(set_name, pair.name, "rows", source, bare, target, truth, pair))
+        typed = {"properties": {column.name: _schema(column) for column in target.columns}}
+        yield from _named_or_not(Case(set_name, pair.name, "schema", source, typed, None, truth, pair))
+    yield Case(set_name, pair.name, "names", _bare(source), bare, None, truth, pair)
 
 
 def _schema(column: ColumnProfile) -> dict[str, Any]:
@@ -135,6 +137,19 @@ def _schema(column: ColumnProfile) -> dict[str, Any]:
     if column.kind in (Kind.TEXT, Kind.CODE) and column.distinct <= _MOST_OPTIONS:
         schema["enum"] = [value for value, _ in column.values]
     return schema
+
+
+def _named_or_not(case: Case) -> Iterator[Case]:
+    """A case, and the same with a source that has no names."""
+    yield case
+    given = {column.name: f"column_{column.position + 1}" for column in case.source.columns}
+    columns = tuple(replace(column, name=given[column.name]) for column in case.source.columns)
+    yield replace(
+        case,
+        regime=f"nameless {case.regime}",
+        source=replace(case.source, columns=columns),
+        truth=frozenset((given[source], target) for source, target in case.truth),
+    )
 
 
 def _bare(profile: Profile) -> Profile:

@@ -285,18 +285,19 @@ def resubmit_rejects(
 
     FILE is the CSV file of the batch's rejects (`runs results RUN_ID --kind rejects --output FILE`): the source's
     columns hold corrected values. Records that are not in it, or still cannot be mapped, stay rejected. The new run
-    holds the whole batch, and stands for it from then on. A file that was handed in before starts nothing.
+    holds the whole batch, and stands for it from then on. A file that was handed in before starts nothing; one of
+    other records than those of the batch, as the source was read anew since, is refused.
 
     Exits with 1 if the run ends FAILED or CRASHED.
     """
-    from lume_dagster.review import read_corrections  # noqa: PLC0415 - pyarrow is heavy
+    from lume_dagster.corrected_rejects import read_corrections  # noqa: PLC0415 - pyarrow is heavy
 
     with session.client() as client:
         current = current_run(client, flow_version, source_path)
         if current is None:
             raise ValueError(f"there is no run of {flow_version} on {source_path}; run the batch first")
         with file.open(encoding="utf-8-sig", newline="") as text:
-            records = read_corrections(text, str(file), current)
+            records = read_corrections(text, str(file), current, client)
         run = _wait(client, client.correct(current, records))
     if run.id == current.id:
         click.echo(f"{file} changes nothing: {run.id} holds the batch as it says", err=True)

@@ -2,7 +2,7 @@
 
 # Dagster reads the annotations of the steps at run time, so that they are not postponed here.
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from lume_dagster.attempts import untold
 from lume_dagster.batch_events import Event, failure_of
 from lume_dagster.batches import BatchFiles, FoundFile
 from lume_dagster.client import LumeError, LumeRun
-from lume_dagster.client.current_run import current_run
+from lume_dagster.client.current_run import standing_run
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.history import run_id_of
 from lume_dagster.metadata import RUN_ID, correction_metadata, latest_materialization, run_metadata
@@ -113,7 +113,8 @@ class _Corrections:
         if taken is None or mark is None:
             return self._told(self._reviewed, 0, None)
         run_id = tags[RUN_ID]
-        if run_id == self._reviewed.id or self._stands(run_id):  # what was told of it still holds
+        # What was told of it still holds, also where the batch's assets do not stand for it yet.
+        if run_id == self._reviewed.id or run_id == standing_run(self._lume.client, self._reviewed).id:
             return dg.MaterializeResult(
                 asset_key=self._key,
                 metadata=taken.metadata,
@@ -143,14 +144,8 @@ class _Corrections:
         age = time.time() - file.modified.timestamp() if file.modified else 0.0
         return min(self._files.settle_seconds - age, self._files.settle_seconds)
 
-    def _stands(self, run_id: str) -> bool:
-        """Whether a run is the batch's, though the batch's assets do not stand for it yet."""
-        run = current_run(self._lume.client, self._reviewed.flow_version, self._reviewed.source_path)
-        return run is not None and run.id == run_id
-
     def _hand_in(self, file: FoundFile) -> Event:
-        self._refuse_older(file)
-        records = self._records()
+        records = self._records(file)
         handler = LumeRunHandler(
             self._context,
             self._lume,
@@ -166,23 +161,12 @@ class _Corrections:
             )
         return self._told(corrected, len(records), file.mark)
 
-    def _refuse_older(self, file: FoundFile) -> None:
-        """Row numbers of another state of the batch would correct the wrong records."""
-        run: LumeRun = self._reviewed
-        while (corrects := run.corrects) is not None:  # corrections leave row numbers as they are
-            run = self._lume.client.run_status(corrects.run_id)
-        if file.modified and run.finished_at and file.modified < run.finished_at:
-            raise self._refusal(
-                f"{self._path} was written at {file.modified:%Y-%m-%d %H:%M:%S %Z}, before {run.label} mapped the "
-                "batch anew, and its row numbers may be others; correct the rejects of that run, and put them there"
-            )
-
-    def _records(self) -> dict[int, dict[str, str | None]]:
-        from lume_dagster.review import read_corrections  # noqa: PLC0415 - pyarrow is heavy
+    def _records(self, file: FoundFile) -> Mapping[int, Mapping[str, str | None]]:
+        from lume_dagster.corrected_rejects import read_corrections  # noqa: PLC0415 - pyarrow is heavy
 
         with self._files.open(self._partition) as text:
             try:
-                return read_corrections(text, self._path, self._reviewed)
+                return read_corrections(text, self._path, self._reviewed, self._lume.client, file.modified)
             except ValueError as error:
                 raise self._refusal(str(error)) from error
 

@@ -12,8 +12,8 @@ import dagster as dg
 
 from lume_dagster.batch_round import BatchRound, BatchState, partitions_under_way
 from lume_dagster.batches import BatchFiles
-from lume_dagster.client import LumeRun, NotFoundError
-from lume_dagster.client.current_run import current_run
+from lume_dagster.client import NotFoundError
+from lume_dagster.client.current_run import standing_run
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.correction_step import correction_step
 from lume_dagster.metadata import RUN_ID, latest_materialization
@@ -222,7 +222,7 @@ class _Watch:
                 f"Lume does not know run {run_id} any more, which corrected the batch {partition!r}: passed over"
             )
             return
-        if not _stands(client(), run):
+        if standing_run(client(), run).id != run_id:
             context.log.info(f"{run.label} does not stand for the batch {partition!r} any more: passed over")
             return
         yield dg.RunRequest(
@@ -240,8 +240,3 @@ class _Watch:
         """The Lume run that the batch's assets stand for."""
         stands = latest_materialization(instance, self.batch_keys["run"], partition)
         return str(stands.metadata[RUN_ID].value) if stands and RUN_ID in stands.metadata else None
-
-
-def _stands(client: LumeClient, run: LumeRun) -> bool:
-    current = current_run(client, run.flow_version, run.source_path)
-    return current is None or current.id == run.id

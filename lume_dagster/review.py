@@ -8,19 +8,17 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import pyarrow as pa
 
-from lume_dagster.client.frames import source_columns
+from lume_dagster.client.frames import origin_run_id, source_columns
 from lume_dagster.whole_file import whole_file
 
-if TYPE_CHECKING:
-    from lume_dagster.client import LumeRun
-
-ROW_NUMBER, REASONS = "row_number", "reasons"
+ROW_NUMBER, REASONS, RUN_ID = "row_number", "reasons", "run_id"
 
 _NUMBER = re.compile(r"[+-]?[0-9.,]+")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -34,8 +32,9 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
     """Writes a batch's rejects as a CSV file: row number, reasons, and the source's own columns.
 
     The source's columns are all there, if no reject has them even, so that a line that could not be parsed can be
-    filled in. A value that a spreadsheet would take for a formula is written behind an apostrophe. The file appears
-    whole or not at all.
+    filled in. The last column, if the rejects came from Lume as they are, is the run that they are of: row numbers
+    alone do not tell whether the source was read anew since. A value that a spreadsheet would take for a formula is
+    written behind an apostrophe. The file appears whole or not at all.
 
     Args:
         rejects: The rejects as `LumeIOManager` or `LumeClient.results_frame` loads them, one row a record.
@@ -48,16 +47,19 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
         ValueError: A value cannot be written: a NUL under Python 3.10, or what is no Unicode.
         OSError: The file cannot be written.
     """
-    rows = [reject | {"source_record": _source_record(reject)} for reject in rejects.to_pylist()]
+    rows = [
+        reject | {"source_record": source_record(reject["source_record"])} for reject in rejects.to_pylist()
+    ]
     headings = _headings([*source_columns(rejects), *(name for row in rows for name in row["source_record"])])
+    origin = {} if (run_id := origin_run_id(rejects)) is None else {RUN_ID: _cell(run_id)}
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [ROW_NUMBER, REASONS, *headings.values()], restval="")
+        writer = csv.DictWriter(file, [ROW_NUMBER, REASONS, *headings.values(), *origin], restval="")
         writer.writeheader()
         for row in rows:
             cells = {headings[name]: _cell(value) for name, value in row["source_record"].items()}
-            cells |= {ROW_NUMBER: row["row_number"], REASONS: _cell(_reasons(row["errors"]))}
+            cells |= {ROW_NUMBER: row["row_number"], REASONS: _cell(_reasons(row["errors"]))} | origin
             try:
                 writer.writerow(cells)
             except csv.Error as error:
@@ -65,42 +67,29 @@ def write_review_csv(rejects: pa.Table, path: Path | str) -> int:
     return len(rows)
 
 
-def read_corrections(file: TextIO, name: str, run: LumeRun) -> dict[int, dict[str, str | None]]:
-    """Reads the corrected rejects of a run.
+@dataclass(frozen=True)
+class Review:
+    """What a file of `write_review_csv` says, after somebody has corrected it.
 
-    Args:
-        file: A file of `write_review_csv`, opened as `read_review_csv` wants it.
-        name: What messages call it.
-        run: The run.
-
-    Returns:
-        The values of each record, by row number and source column.
-
-    Raises:
-        ValueError: The run has no rejects, or the file is not of the form or holds no record.
-        OSError: The file cannot be read.
+    Attributes:
+        records: The values of each record, by row number and source column; an empty cell is None.
+        run_ids: The run that each record is a reject of, by row number; None where the file does not say.
     """
-    if run.source is None:
-        raise ValueError(f"{run.label} is {run.status} and has no rejects to correct")
-    records = read_review_csv(file, name, run.source.columns)
-    if not records:
-        raise ValueError(f"{name}: there is no record in it")
-    return records
+
+    records: Mapping[int, Mapping[str, str | None]]
+    run_ids: Mapping[int, str | None]
 
 
-def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> dict[int, dict[str, str | None]]:
+def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> Review:
     """Reads a file of `write_review_csv` back, after somebody has corrected it.
 
-    The column of the reasons may be gone, and so may be rows, whose records then stay rejected. Cells may be parted
-    by commas, semicolons or tabs, as spreadsheets write them.
+    The columns of the reasons and of the run may be gone, and so may rows, whose records then stay rejected. Cells
+    may be parted by commas, semicolons or tabs, as spreadsheets write them.
 
     Args:
         file: The file, opened as `utf-8-sig` with its line ends as they are.
         name: What messages call it.
         columns: The source's columns, as the run tells them.
-
-    Returns:
-        The values of each record, by row number and source column; an empty cell is None.
 
     Raises:
         ValueError: The file is not of this form; the message names the line.
@@ -110,9 +99,10 @@ def read_review_csv(file: TextIO, name: str, columns: Sequence[str]) -> dict[int
         return _read(file, name, {heading: column for column, heading in _headings(columns).items()})
 
 
-def _read(file: TextIO, name: str, fields: Mapping[str, str]) -> dict[int, dict[str, str | None]]:
-    """Reads the values of the records of a file whose headings stand for source columns."""
+def _read(file: TextIO, name: str, fields: Mapping[str, str]) -> Review:
+    """Reads a file whose headings, those of `fields`, stand for source columns."""
     found: dict[int, dict[str, str | None]] = {}
+    run_ids: dict[int, str | None] = {}
     try:
         first = file.readline()
         rows = csv.reader(chain([first], file), delimiter=_delimiter(first), strict=True)
@@ -131,11 +121,12 @@ def _read(file: TextIO, name: str, fields: Mapping[str, str]) -> dict[int, dict[
             if int(number) in found:
                 raise ValueError(f"{where}: row {number} is there a second time; leave one")
             found[int(number)] = {fields[field]: _value(row[field]) for field in fields}
+            run_ids[int(number)] = _value(row.get(RUN_ID, ""))
     except UnicodeDecodeError as error:
         raise ValueError(f"{name}: this is no UTF-8 text; save the file as CSV UTF-8") from error
     except csv.Error as error:
         raise ValueError(f"{name}, line {rows.line_num}: {error}") from error
-    return found
+    return Review(found, run_ids)
 
 
 @contextmanager
@@ -164,7 +155,7 @@ def _delimiter(header: str) -> str:
 
 def _check_header(path: str, header: Sequence[str], names: Mapping[str, str]) -> None:
     twice = [name for name in header if header.count(name) > 1]
-    unknown = [name for name in header if name not in {ROW_NUMBER, REASONS, _RAW, *names}]
+    unknown = [name for name in header if name not in {ROW_NUMBER, REASONS, RUN_ID, _RAW, *names}]
     missing = [name for name in (ROW_NUMBER, *names) if name not in header]
     if twice:
         raise ValueError(f"{path}, line 1: the column {twice[0]!r} is there twice; leave one")
@@ -178,15 +169,15 @@ def _check_header(path: str, header: Sequence[str], names: Mapping[str, str]) ->
         )
 
 
-def _source_record(reject: Mapping[str, Any]) -> dict[str, Any]:
-    record = reject["source_record"]
+def source_record(record: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The source record of a reject, which tables hold as JSON."""
     return dict(json.loads(record) if isinstance(record, str) else record)
 
 
 def _headings(columns: Iterable[str]) -> dict[str, str]:
     """What each source column is called in the file."""
     found: dict[str, str] = {}
-    taken = {ROW_NUMBER, REASONS}
+    taken = {ROW_NUMBER, REASONS, RUN_ID}
     for column in dict.fromkeys(columns):
         heading = _cell(column)
         while heading in taken:

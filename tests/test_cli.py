@@ -170,7 +170,7 @@ def test_results_are_written_to_a_file(
     ]
     assert written["m.parquet"] == [json.loads(line) for line in written["m.jsonl"].splitlines()] == mapped
     assert written["m.csv"] == '"id","name","email"\n1,"Ada","ada@example.com"\n2,"Bob",\n'
-    assert written["r.csv"].splitlines()[0] == "row_number,reasons,ID,Full Name,Mail"
+    assert written["r.csv"].splitlines()[0] == "row_number,reasons,ID,Full Name,Mail,run_id"
     rejects = [json.loads(line) for line in written["r.jsonl"].splitlines()]
     assert [reject["row_number"] for reject in rejects] == [row["row_number"] for row in written["r.parquet"]]
     refused = call(environment, "runs", "results", run_id, "--output", tmp_path / "m.docx")
@@ -332,4 +332,34 @@ def test_corrected_rejects_are_resubmitted(
     assert (
         "there is no run of people:v1"
         in call(environment, "rejects", "resubmit", "people:v1", "other.csv", review).stderr
+    )
+
+
+def test_rejects_of_records_that_were_read_anew_are_not_resubmitted(
+    environment: dict[str, str | None], people: Path, tmp_path: Path
+) -> None:
+    review = tmp_path / "review.csv"
+    resubmit = ("rejects", "resubmit", "people:v1", people, review)
+    first = told(environment, "run", "people:v1", people)["id"]
+    call(environment, "runs", "results", first, "--kind", "rejects", "--output", review)
+    second = told(environment, "run", "people:v1", people, "--force-rerun")["id"]
+    review.write_text(review.read_text().replace(",x,Cy,", ",3,Cy,"))
+    corrected = told(environment, *resubmit)
+    assert corrected["metadata"]["corrects"] == {"run_id": second, "records": 1}
+    assert told(environment, *resubmit)["id"] == corrected["id"]
+
+    people.write_text(people.read_text().replace("x,Cy", "y,Cyd"))
+    third = told(environment, "run", "people:v1", people, "--force-rerun")["id"]
+    runs = told(environment, "runs", "list")["total"]
+    refused = call(environment, *resubmit)
+    assert (refused.exit_code, told(environment, "runs", "list")["total"]) == (1, runs)
+    assert refused.stderr == (
+        f"Error: {review}, row 3: it is a reject of run {first} (people:v1 on {str(people)!r}), and not the same one "
+        f"in Lume run {third} (people:v1 on {str(people)!r}), which has read the batch that is to be corrected; "
+        f"write the file anew from the rejects of run {third}, and correct that one\n"
+    )
+    review.write_text(review.read_text().replace(first, "run_of_another_lume"))
+    assert (
+        "row 3: its run_id is 'run_of_another_lume', a run that this Lume"
+        in call(environment, *resubmit).stderr
     )

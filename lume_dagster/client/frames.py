@@ -26,6 +26,7 @@ REJECTS_SCHEMA = pa.schema(
     }
 )
 _SOURCE_COLUMNS = b"lume/source_columns"
+_RUN_ID = b"lume/run_id"
 _ARROW_TYPES = {
     "string": pa.string(),
     "integer": pa.int64(),
@@ -140,16 +141,21 @@ def rejects_table(rejects: Sequence[RejectRecord]) -> pa.Table:
 
 
 def with_origin(rejects: pa.Table, run: LumeRun) -> pa.Table:
-    """Rejects that tell in their schema's metadata what their source was, as the records need not show it."""
+    """Rejects that tell in their schema's metadata of which run and source they are; the records do not show it."""
     columns = run.source.columns if run.source else ()
-    return rejects.replace_schema_metadata(
-        (rejects.schema.metadata or {}) | {_SOURCE_COLUMNS: json.dumps(columns).encode()}
-    )
+    told = {_SOURCE_COLUMNS: json.dumps(columns).encode(), _RUN_ID: run.id.encode()}
+    return rejects.replace_schema_metadata((rejects.schema.metadata or {}) | told)
 
 
 def source_columns(rejects: pa.Table) -> tuple[str, ...]:
     """The columns of the source that rejects came from; none where `with_origin` has not told."""
     return tuple(json.loads((rejects.schema.metadata or {}).get(_SOURCE_COLUMNS, b"[]")))
+
+
+def origin_run_id(rejects: pa.Table) -> str | None:
+    """The run that rejects are of; None where `with_origin` has not told."""
+    told = (rejects.schema.metadata or {}).get(_RUN_ID)
+    return None if told is None else told.decode()
 
 
 def converter(frame: str) -> Callable[[pa.Table], Any]:

@@ -68,6 +68,13 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.construct_object_map)
 _Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
 
 
+def is_text_unquoted(scalar: str) -> bool:
+    """Whether a scalar that stands in a document without quotes is read as a text, not as a number, say."""
+    return not any(
+        pattern.match(scalar) for _, pattern in _Loader.yaml_implicit_resolvers.get(scalar[:1], ())
+    )
+
+
 def read_text(path: Path) -> str:
     """The text of a small UTF-8 file.
 

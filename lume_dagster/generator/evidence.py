@@ -40,7 +40,8 @@ _OTHER_UNIT = -0.5
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
 _TEXTUAL = {Kind.TEXT, Kind.CODE}
-_DISTINCTIVE = {Kind.EMAIL, Kind.URI, Kind.UUID, Kind.IP_ADDRESS}
+_ADDRESSES = {Kind.URI, Kind.IMAGE}
+_DISTINCTIVE = {Kind.EMAIL, Kind.UUID, Kind.IP_ADDRESS, *_ADDRESSES}
 _MISFITS: tuple[tuple[set[Kind], set[Kind], float], ...] = (
     (_DISTINCTIVE, set(), -1.0),
     (_TEMPORAL, {Kind.INTEGER, Kind.CODE, Kind.QUANTITY}, -0.3),
@@ -71,6 +72,7 @@ class Traits:
         local: A date and time without a zone is wanted.
         typed: The schema says the kind; nothing else can become the field.
         options: The permitted values as they are written; none if the schema lists none.
+        told: What the values should be by the name, where nothing else says so.
     """
 
     name: Name
@@ -86,6 +88,7 @@ class Traits:
     local: bool = False
     typed: bool = False
     options: frozenset[str] = frozenset()
+    told: Kind | None = None
 
     @property
     def is_choice(self) -> bool:
@@ -100,12 +103,11 @@ class Evidence:
     Attributes:
         name: The words that the names have in common.
         contained: The same, of the name that is covered better by the other.
-        spelling: How alike the names' letters are.
-        head: How alike the names' last words are.
         same_name: The names are the same but for case and separators.
         opposed: The names have words that exclude each other.
         about: How much of the source's name the description says.
         kind: How well the kinds of values go together; against it below 0.
+        only: Both are the only ones of a kind that few columns are of, such as email addresses.
         values: The values that both have, the rarer the more.
         terms: The words that both sides' values have.
         grams: How alike the letters of the values are.
@@ -119,12 +121,11 @@ class Evidence:
 
     name: float = 0.0
     contained: float = 0.0
-    spelling: float = 0.0
-    head: float = 0.0
     same_name: float = 0.0
     opposed: float = 0.0
     about: float = 0.0
     kind: float = 0.0
+    only: float = 0.0
     values: float = 0.0
     terms: float = 0.0
     grams: float = 0.0
@@ -178,6 +179,29 @@ def field_kind(schema: Mapping[str, Any]) -> Kind | None:
     return _FORMAT_KINDS.get(schema.get("format", ""))
 
 
+_NAMED_KINDS = {
+    "email": Kind.EMAIL,
+    "website": Kind.URI,
+    "photo": Kind.IMAGE,
+    "uuid": Kind.UUID,
+    "guid": Kind.UUID,
+    "ip": Kind.IP_ADDRESS,
+    "date": Kind.DATE,
+    "timestamp": Kind.DATE_TIME,
+}
+
+
+def told_kind(name: Name) -> Kind | None:
+    """What the last word of a name says that the values are: `work_email`, `source_ip`, `image_url`."""
+    for reading in name.readings[:2]:
+        if reading[-1:] == ("website",) and "photo" in reading:
+            return Kind.IMAGE
+        last = reading[-2:-1] if reading[-1:] == ("address",) else reading[-1:]
+        if last and last[0] in _NAMED_KINDS:
+            return _NAMED_KINDS[last[0]]
+    return None
+
+
 def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | None) -> Traits:
     """Prepare a field of the target schema.
 
@@ -215,6 +239,7 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         local=schema.get("format") == "date-time-local",
         typed=field_kind(schema) is not None,
         options=frozenset(str(value) for value in schema.get("enum", ()) if isinstance(value, str)),
+        told=told_kind(parse_name(name)) if kind is None else None,
     )
 
 
@@ -244,6 +269,7 @@ def _traits(
     local: bool = False,
     typed: bool = False,
     options: frozenset[str] = frozenset(),
+    told: Kind | None = None,
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -269,6 +295,7 @@ def _traits(
         local,
         typed,
         options,
+        told,
     )
 
 
@@ -352,6 +379,8 @@ class Comparison:
         self._values = Rarity(column.values for column in both)
         self._terms = Rarity(column.terms for column in both)
         self._grams = Rarity(column.grams for column in both)
+        self._source_kinds = Counter(source.kind for source in sources)
+        self._target_kinds = Counter(target.kind or target.told for target in targets)
 
     def evidence(self, source: Traits, target: Traits) -> Evidence:
         """What speaks for a source column being a target field."""
@@ -377,12 +406,11 @@ class Comparison:
         return Evidence(
             name=named.common,
             contained=named.contained,
-            spelling=named.spelling,
-            head=named.head,
             same_name=float(named.exact),
             opposed=float(named.opposed),
             about=self._about(source.name, target.about),
-            kind=1.0 if _is_yes_or_no(source, target) else kind_fit(source.kind, target.kind),
+            kind=_kinds(source, target),
+            only=self._only(source, target),
             values=values,
             terms=terms,
             grams=grams,
@@ -393,6 +421,12 @@ class Comparison:
             distinct=distinct,
             permitted=permitted(source, target),
         )
+
+    def _only(self, source: Traits, target: Traits) -> float:
+        kind = source.kind
+        if kind not in _DISTINCTIVE or kind is not (target.kind or target.told):
+            return 0.0
+        return 1 / max(self._source_kinds[kind], self._target_kinds[kind])
 
     def _resolved(self, source: Traits, target: Traits) -> float:
         """The share of the source's texts that are nearly one of the target's, the rarer the more."""
@@ -429,13 +463,20 @@ class Comparison:
         return best
 
 
+def _kinds(source: Traits, target: Traits) -> float:
+    """How well the kinds of two columns go together; a kind that only a name tells speaks against nothing."""
+    if _is_yes_or_no(source, target):
+        return 1.0
+    return max(0.0, kind_fit(source.kind, target.told)) if target.told else kind_fit(source.kind, target.kind)
+
+
 def kind_fit(source: Kind | None, target: Kind | None) -> float:
     """How well the kind of a source's values goes with that of a target's, from -1 to 1; 0 if one is not known."""
     if source in (None, Kind.EMPTY, Kind.BINARY) or target in (None, Kind.EMPTY, Kind.BINARY):
         return 0.0
     if source == target:
         return 1.0 if source not in _TEXTUAL else 0.5
-    for group, fit in ((_NUMERIC, 0.7), (_TEMPORAL, 0.6), (_TEXTUAL, 0.4)):
+    for group, fit in ((_NUMERIC, 0.7), (_TEMPORAL, 0.6), (_ADDRESSES, 0.2), (_TEXTUAL, 0.4)):
         if source in group and target in group:
             return fit
     pair = {source, target}

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lume_dagster.engine import FlowError
-from lume_dagster.engine.yaml_document import parse_yaml
+from lume_dagster.engine.yaml_document import is_text_unquoted, parse_yaml
 from lume_dagster.generator.drafting import Draft, DraftField
 
 REVIEW = "REVIEW"
@@ -30,8 +30,9 @@ class FlowDumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        """A text; one with line breaks of any alphabet, which only quotes and escapes keep, in double quotes."""
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+        """A text; in double quotes if it has line breaks of any alphabet, or the reader would take it for a number."""
+        plain = text.isprintable() and is_text_unquoted(text)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
 
 
 FlowDumper.add_representer(str, FlowDumper.represent_text)

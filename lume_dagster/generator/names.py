@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rapidfuzz.distance import JaroWinkler, Levenshtein
-from rapidfuzz.fuzz import ratio
+from rapidfuzz.distance import Levenshtein
 
 from lume_dagster.generator.units import UNITS
 from lume_dagster.generator.vocabulary import ABBREVIATIONS, ACRONYMS, CONCEPTS, HAN, OPPOSITES, STOPWORDS
@@ -32,6 +31,12 @@ _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
 _ACTUAL, _SCHEDULED = "actual", "scheduled"
 # A unit says how a column is measured, not what it is.
 _UNITS = frozenset(word for unit in UNITS if unit.kind != "time" for word in unit.sure if len(word) > 1)
+# What a tool calls a column that has no name.
+_GIVEN = re.compile(
+    r"_*(?:(?:unnamed|untitled|no ?name|column|col|field|fld|attribute|attr|variable|var|expr|[cfvx]"
+    r"|spalte|feld|colonne|列|栏)[\s_:.-]*[0-9]{1,4}|[0-9]{1,3}|unnamed|untitled|no ?name)",
+    re.IGNORECASE,
+)
 _FREQUENT_HEADS = frozenset(
     {
         "num",
@@ -68,6 +73,11 @@ class Name:
     tokens: tuple[str, ...]
     readings: tuple[tuple[str, ...], ...]
     joined: str
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it is no name at all, but what a tool puts where there is none: `column_3`, `Unnamed: 0`, `V1`."""
+        return _GIVEN.fullmatch(self.text.strip()) is not None
 
     @property
     def groups(self) -> Mapping[int, str]:
@@ -254,16 +264,12 @@ class NameEvidence:
     Attributes:
         common: The share of both names' words that the other has too, weighted by how rare a word is.
         contained: The share of the name that is covered better by the other.
-        spelling: How alike the letters are.
-        head: How alike the last words are.
         exact: The names are the same but for case and separators.
         opposed: They have words that exclude each other.
     """
 
     common: float
     contained: float
-    spelling: float
-    head: float
     exact: bool
     opposed: bool
 
@@ -346,18 +352,20 @@ def compare_names(
     """
     if not left.tokens or not right.tokens:
         same = left.text == right.text
-        return NameEvidence(float(same), float(same), float(same), float(same), same, opposed=False)
+        return NameEvidence(float(same), float(same), same, opposed=False)
     if left.joined == right.joined:
-        return NameEvidence(1.0, 1.0, 1.0, 1.0, exact=True, opposed=False)
-    best = (0.0, 0.0, 0.0)
+        return NameEvidence(1.0, 1.0, exact=True, opposed=False)
+    if left.is_given or right.is_given:
+        return NameEvidence(0.0, 0.0, exact=False, opposed=False)
+    best = (0.0, 0.0)
     for index, one in enumerate(left.readings):
         for other_index, other in enumerate(right.readings):
             covers = _cover(one, other, left_weights, right_weights)
             trust = 1.0 if index == other_index == 0 else 0.97
             low, high = sorted(covers)
             mean = 2 * low * high / (low + high) if high else 0.0
-            best = max(best, (trust * mean, trust * high, word_similarity(one[-1], other[-1])))
-    common, contained, head = best
+            best = max(best, (trust * mean, trust * high))
+    common, contained = best
     if _is_acronym(left.joined, right.tokens) or _is_acronym(right.joined, left.tokens):
         # Two letters are the initials of many names in a wide schema.
         sure = {2: 0.5, 3: 0.7}.get(min(len(left.joined), len(right.joined)), 0.85)
@@ -365,8 +373,6 @@ def compare_names(
     return NameEvidence(
         common,
         contained,
-        _letters(left.joined, right.joined),
-        head,
         exact=False,
         opposed=_opposed(left, right),
     )
@@ -387,7 +393,3 @@ def _opposed(left: Name, right: Name) -> bool:
 @lru_cache(maxsize=20_000)
 def _all_words(name: Name) -> frozenset[str]:
     return frozenset(word for reading in name.readings for token in reading for word in token.split("_"))
-
-
-def _letters(left: str, right: str) -> float:
-    return 0.5 * (JaroWinkler.normalized_similarity(left, right) + ratio(left, right) / 100)

@@ -47,6 +47,7 @@ class Kind(str, Enum):
     TIME = "time"
     EMAIL = "email"
     URI = "uri"
+    IMAGE = "image"
     UUID = "uuid"
     IP_ADDRESS = "ipv4"
     CODE = "code"
@@ -73,6 +74,10 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         (Kind.BOOLEAN, r"^\s*(?:true|false|yes|no|y|n|t|f)\s*$"),
         (Kind.UUID, FORMAT_PATTERNS["uuid"]),
         (Kind.EMAIL, r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$"),
+        (
+            Kind.IMAGE,
+            r"^\s*(?:https?://|www\.)[^\s?#]+\.(?:avif|bmp|gif|jpe?g|png|svg|tiff?|webp)(?:[?#]\S*)?\s*$",
+        ),
         (Kind.URI, r"^\s*(?:[a-z][a-z0-9+.-]*://|www\.)\S+\s*$"),
         (Kind.IP_ADDRESS, FORMAT_PATTERNS["ipv4"]),
         (Kind.DATE, rf"^\s*{_DAY}\s*$"),
@@ -265,6 +270,8 @@ def _kind(values: Sequence[tuple[str, int]]) -> tuple[Kind, float]:
         found[Kind.NUMBER] += found.pop(Kind.INTEGER)
     if found[Kind.DATE] and found[Kind.DATE_TIME]:
         found[Kind.DATE_TIME] += found.pop(Kind.DATE)
+    if found[Kind.URI] and found[Kind.IMAGE] < _ENOUGH * total:
+        found[Kind.URI] += found.pop(Kind.IMAGE, 0)
     for kind, count in found.most_common(1):
         if count >= _ENOUGH * total:
             return kind, count / total

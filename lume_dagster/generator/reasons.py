@@ -51,6 +51,12 @@ def _kind(source: Traits, target: Traits, evidence: Evidence) -> str:
     return ""
 
 
+def _only(source: Traits, _: Traits, evidence: Evidence) -> str:
+    if source.kind is None or evidence.only < 1:
+        return ""
+    return f"no other column or field is of the kind {source.kind.value}"
+
+
 def _values(source: Traits, target: Traits, _: Evidence) -> str:
     both = len(source.values.keys() & target.values.keys())
     if not both:
@@ -74,6 +80,7 @@ _WORDS: dict[str, Callable[[Traits, Traits, Evidence], str]] = {
     "opposed": lambda *_: "against it: the names have words that exclude each other",
     "about": lambda *_: "the description has the words of the column's name",
     "kind": _kind,
+    "only": _only,
     "values": _values,
     "terms": lambda *_: "the values have words in common",
     "resolved": lambda *_: "the values are nearly the field's",

@@ -14,33 +14,34 @@ from enum import Enum
 from lume_dagster.generator.evidence import FIGURES, Evidence, Traits
 
 WEIGHTS: Mapping[str, float] = {
-    "name": 5.037,
-    "contained": 3.935,
-    "spelling": 0.653,
-    "head": 0.065,
-    "same_name": 1.542,
-    "opposed": -1.097,
-    "about": 1.207,
-    "kind": 2.151,
-    "values": 1.476,
-    "terms": 1.14,
-    "grams": 0.124,
-    "resolved": 2.166,
-    "numbers": 0.646,
-    "unit": 0.455,
-    "lengths": 1.03,
-    "distinct": 0.18,
+    "name": 4.937,
+    "contained": 3.266,
+    "same_name": 1.835,
+    "opposed": -1.594,
+    "about": 0.843,
+    "kind": 2.762,
+    "only": 2.517,
+    "values": 0.668,
+    "terms": 1.861,
+    "grams": 0.072,
+    "resolved": 3.06,
+    "numbers": 2.284,
+    "unit": 0.961,
+    "lengths": 1.891,
+    "distinct": 0.753,
     "permitted": 1.0,
 }
 """What each figure of the evidence adds to a pair's score."""
 
 
 class Regime(str, Enum):
-    """What is known of a target field beside its name; scores mean another thing in each."""
+    """What is known of a target field beside its name, or instead of it; scores mean another thing in each."""
 
     ROWS = "rows"
     SCHEMA = "schema"
     NAMES = "names"
+    NAMELESS_ROWS = "rows without a name"
+    NAMELESS_SCHEMA = "schema without a name"
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,15 @@ class Calibration:
 
 
 CALIBRATIONS: Mapping[Regime, Calibration] = {
-    Regime.ROWS: Calibration(base=-3.859, score=0.392, column=0.329, field=0.799, both=0.375, fields=0.505),
-    Regime.SCHEMA: Calibration(base=-3.042, score=0.423, column=0.538, field=0.564, both=0.241, fields=0.409),
-    Regime.NAMES: Calibration(base=-3.062, score=0.413, column=0.487, field=0.339, both=0.482, fields=0.31),
+    Regime.ROWS: Calibration(base=-5.725, score=0.458, column=0.375, field=0.931, both=0.419, fields=0.401),
+    Regime.SCHEMA: Calibration(base=-4.23, score=0.444, column=0.725, field=0.667, both=0.19, fields=0.32),
+    Regime.NAMES: Calibration(base=-3.787, score=0.561, column=0.551, field=0.384, both=0.445, fields=0.272),
+    Regime.NAMELESS_ROWS: Calibration(
+        base=-3.467, score=0.385, column=0.528, field=0.707, both=0.152, fields=0.318
+    ),
+    Regime.NAMELESS_SCHEMA: Calibration(
+        base=-1.389, score=0.456, column=0.391, field=0.522, both=0.427, fields=0.356
+    ),
 }
 _LEAD = 3.0
 _CAP_BASE, _CAP_SCORE = -3.0, 0.9
@@ -76,8 +83,11 @@ _NEVER = -math.inf
 
 def regime(source: Traits, target: Traits) -> Regime:
     """What is known of a pair."""
+    nameless = source.name.is_given or target.name.is_given
     if source.values and target.profile is not None:
-        return Regime.ROWS
+        return Regime.NAMELESS_ROWS if nameless else Regime.ROWS
+    if nameless:
+        return Regime.NAMELESS_SCHEMA
     if target.about or target.title or (source.values and (target.kind is not None or target.values)):
         return Regime.SCHEMA
     return Regime.NAMES

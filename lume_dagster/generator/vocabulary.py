@@ -31,9 +31,12 @@ def _concepts() -> dict[tuple[str, ...], tuple[str, ...]]:
         phrases = [part.strip() for part in line.split(",")]
         concept = phrases[0].replace(" ", "_")
         for text in phrases:
+            # A name is looked up with its abbreviations written out.
             phrase = tuple(text.split())
-            if concept not in found.get(phrase, ()):
-                found[phrase] = (*found.get(phrase, ()), concept)
+            written_out = tuple(ABBREVIATIONS.get(word, (word,))[0] for word in phrase)
+            for one in {phrase, written_out} if len(phrase) > 1 else {phrase}:
+                if concept not in found.get(one, ()):
+                    found[one] = (*found.get(one, ()), concept)
     return found
 
 

@@ -424,6 +424,50 @@ def test_a_file_that_is_older_than_the_run_of_its_batch_is_refused(desk: Desk) -
     assert desk.follow() == [("b", True)]
 
 
+def test_a_file_that_was_opened_before_its_batch_was_read_anew_and_saved_after_is_refused(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    first = pipeline.runs("b")[0]
+    opened = (pipeline.folder / "b.review.csv").read_text()
+    assert f",{first}" in opened
+    pipeline.write("b", HALF_BAD.replace("x,Bob", "y,Bea"))
+    pipeline.materialize("b", write={"force_rerun": True})
+    second = pipeline.runs("b")[0]
+    desk.put("b", opened.replace(",x,Bob,", ",2,Bob,"))
+    (request,) = desk.tick()
+    said = failure(desk.carry_out(request), STEP)
+    assert said.startswith(
+        f"the batch 'b' stays as it was: {desk.folder / 'b.csv'}, row 2: it is a reject of run {first}"
+    )
+    assert said.endswith(f"write the file anew from the rejects of run {second}, and correct that one")
+    assert len(pipeline.runs("b")) == 2
+    desk.put("b", (pipeline.folder / "b.review.csv").read_text().replace(",y,Bea,", ",2,Bea,"))
+    assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+
+
+def test_a_file_of_records_that_were_read_anew_as_they_were_is_taken(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    opened = (pipeline.folder / "b.review.csv").read_text()
+    desk.put("b", opened.replace(",x,Bob,", ",2,Bob,"))
+    pipeline.materialize("b", write={"force_rerun": True})
+    rerun = pipeline.runs("b")[0]
+    assert desk.follow() + desk.follow() == [("b", True), ("b", False)]
+    told = pipeline.latest(CORRECTIONS, "b")
+    assert told is not None
+    assert told.metadata["lume/corrects"].value == rerun
+
+
+def test_a_file_of_another_batch_is_refused(desk: Desk) -> None:
+    pipeline = desk.pipeline
+    pipeline.write("d", HALF_BAD.replace("x,Bob", "x,Dora"))
+    pipeline.materialize("d")
+    desk.put("b", (pipeline.folder / "d.review.csv").read_text().replace(",x,Dora,", ",2,Dora,"))
+    (request,) = desk.tick()
+    said = failure(desk.carry_out(request), STEP)
+    assert f"row 2: it is a reject of run {pipeline.runs('d')[0]}" in said
+    assert str(pipeline.folder / "d.csv") in said
+    assert len(pipeline.runs("b")) == 1
+
+
 def test_a_file_that_was_handed_in_is_not_again_by_a_backfill(desk: Desk) -> None:
     file = desk.put("b")
     assert desk.follow() + desk.follow() == [("b", True), ("b", False)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from lume_dagster import write_review_csv
 from lume_dagster.client import LumeRun
 from lume_dagster.client.frames import REJECTS_SCHEMA, with_origin
-from lume_dagster.review import read_review_csv
+from lume_dagster.review import Review, read_review_csv
 
 
 def rejects(*records: tuple[int, dict[str, Any], list[tuple[str | None, str]]]) -> pa.Table:
@@ -34,10 +35,10 @@ def rejects(*records: tuple[int, dict[str, Any], list[tuple[str | None, str]]]) 
     )
 
 
-def run_on(*columns: str) -> LumeRun:
+def run_on(*columns: str, run_id: str = "run_1") -> LumeRun:
     """A run on a source with these columns."""
     return LumeRun(
-        id="run_1",
+        id=run_id,
         flow_version="people:v1",
         source_path="a.csv",
         status="PARTIAL_FAILED",
@@ -45,9 +46,13 @@ def run_on(*columns: str) -> LumeRun:
     )
 
 
-def read_back(path: Path, columns: list[str]) -> dict[int, dict[str, str | None]]:
+def review_of(path: Path, columns: list[str]) -> Review:
     with path.open(encoding="utf-8-sig", newline="") as file:
         return read_review_csv(file, str(path), columns)
+
+
+def read_back(path: Path, columns: list[str]) -> Mapping[int, Mapping[str, str | None]]:
+    return review_of(path, columns).records
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -115,19 +120,48 @@ def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) ->
 @given(
     names=st.lists(
         st.one_of(
-            st.sampled_from(["row_number", "reasons", "source reasons", "=a", "'=a", "a,b", "raw"]),
+            st.sampled_from(
+                [
+                    "row_number",
+                    "reasons",
+                    "source reasons",
+                    "run_id",
+                    "source run_id",
+                    "=a",
+                    "'=a",
+                    "a,b",
+                    "raw",
+                ]
+            ),
             st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=9),
         ),
         unique=True,
         min_size=1,
         max_size=5,
-    )
+    ),
+    run_id=st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=9),
 )
-def test_every_column_is_found_again(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+def test_every_column_and_the_run_are_found_again(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], run_id: str | None
+) -> None:
     path = tmp_path_factory.mktemp("review") / "r.csv"
     record = {name: f"value of {index}" for index, name in enumerate(names)}
-    write_review_csv(rejects((8, record, [])), path)
-    assert read_back(path, names) == {8: record}
+    table = rejects((8, record, []), (9, {"raw": "x"}, []))
+    write_review_csv(with_origin(table, run_on(*names, run_id=run_id)) if run_id else table, path)
+    found = review_of(path, [*names, "raw"] if run_id is None and "raw" not in names else names)
+    assert {name: found.records[8][name] for name in names} == record
+    assert found.run_ids == {8: run_id, 9: run_id}
+
+
+def test_the_run_is_the_last_column_and_may_be_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    write_review_csv(with_origin(rejects((8, {"a": "x", "raw": "y"}, [])), run_on("a")), path)
+    assert path.read_text().splitlines() == ["row_number,reasons,a,raw,run_id", "8,,x,y,run_1"]
+    assert review_of(path, ["a"]).run_ids == {8: "run_1"}
+    path.write_text("row_number,run_id,a\n8,run_1,x\n9,,y\n")
+    assert review_of(path, ["a"]).run_ids == {8: "run_1", 9: None}
+    path.write_text("row_number,a\n8,x\n")
+    assert review_of(path, ["a"]).run_ids == {8: None}
 
 
 def test_a_line_that_could_not_be_parsed_has_columns_to_fill(tmp_path: Path) -> None:
@@ -135,7 +169,10 @@ def test_a_line_that_could_not_be_parsed_has_columns_to_fill(tmp_path: Path) -> 
     columns = ["reasons", "source reasons", "b"]
     table = rejects((4, {"raw": "x,y,z,1"}, [(None, "cut")]), (5, {"source reasons": "theirs"}, []))
     write_review_csv(with_origin(table, run_on(*columns)), path)
-    assert path.read_text().splitlines()[0] == "row_number,reasons,source reasons,source source reasons,b,raw"
+    assert (
+        path.read_text().splitlines()[0]
+        == "row_number,reasons,source reasons,source source reasons,b,raw,run_id"
+    )
     assert read_back(path, columns) == {
         4: dict.fromkeys(columns),
         5: {"reasons": None, "source reasons": "theirs", "b": None},

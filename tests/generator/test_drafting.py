@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lume_dagster.engine import BatchError, Engine, FlowError, parse_flow
@@ -197,6 +197,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @settings(max_examples=60, deadline=None)
+@example([("1e3", "0E0"), ("true", "no")], "")
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4, unique_by=lambda pair: pair[0]), TEXTS)
 def test_the_file_says_what_the_draft_says(columns: list[tuple[str, str]], note: str) -> None:
     fields = tuple(

@@ -106,6 +106,46 @@ def test_a_sample_in_the_wanted_form_decides_between_columns_of_like_names() -> 
     assert found.sources == ("code_a",)
 
 
+def test_columns_without_names_are_told_by_their_values() -> None:
+    wanted = pa.table(
+        {
+            "link": [f"https://example.org/{place}/story" for place in range(30)],
+            "thumbnail": [f"https://img.example.org/{place}.png?w=64" for place in range(30)],
+            "writer": [f"user{place}@example.org" for place in range(30)],
+            "section": [("world", "life", "sports")[place % 3] for place in range(30)],
+        }
+    )
+    source = {
+        "column_1": [("life", "sports", "world")[place % 3] for place in range(40)],
+        "column_2": [f"https://img.example.com/photos/{place}a.jpg" for place in range(40)],
+        "column_3": [f"https://news.example.com/{place}" for place in range(40)],
+        "column_4": [f"author{place}@example.com" for place in range(40)],
+    }
+    found = proposals(source, {name: {} for name in wanted.column_names}, sample=profile_table(wanted))
+    assert {name: one.sources for name, one in found.items()} == {
+        "link": ("column_3",),
+        "thumbnail": ("column_2",),
+        "writer": ("column_4",),
+        "section": ("column_1",),
+    }
+    assert all(found[name].accepted for name in ("writer", "section"))
+    assert "no other column or field is of the kind email" in found["writer"].reasons
+
+
+def test_a_name_tells_the_kind_where_the_schema_does_not() -> None:
+    source = {
+        "contact": [f"person{place}@example.com" for place in range(20)],
+        "contact_2": [f"Person {place}" for place in range(20)],
+        "host": [f"10.0.0.{place}" for place in range(20)],
+    }
+    properties = {"work_email": {"type": "string"}, "client_ip": {"type": "string"}}
+    found = proposals(source, properties)
+    assert found["work_email"].sources == ("contact",)
+    assert found["client_ip"].sources == ("host",)
+    flag = proposals({"email": ["yes", "no"] * 10}, {"email": {"type": "string"}})
+    assert flag["email"].accepted, "a kind that a name tells speaks against nothing"
+
+
 def test_a_description_finds_the_column_that_the_name_does_not() -> None:
     source = {"height_cm": ["170", "180"], "colour": ["red", "blue"]}
     plain = proposals(source, {"x17": {"type": "integer"}})["x17"]

@@ -39,6 +39,8 @@ from lume_dagster.generator.profile import (
         (["10:30", "5:07 pm"], Kind.TIME),
         (["a@b.de", "c.d@e.org"], Kind.EMAIL),
         (["https://example.com/a", "www.example.com"], Kind.URI),
+        (["https://example.com/a.JPG", "https://cdn.example.com/b/c.png?width=640"], Kind.IMAGE),
+        (["https://example.com/a.jpg", "https://example.com/b"], Kind.URI),
         (["123e4567-e89b-12d3-a456-426614174000"], Kind.UUID),
         (["10.0.0.1", "192.168.1.7"], Kind.IP_ADDRESS),
         (["steel pump", "valve"], Kind.TEXT),
