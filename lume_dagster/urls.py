@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 _MASK = "***"
 
-_USER = re.compile(r"([a-z0-9+.-]*)://([^/?#\s]*)@", re.IGNORECASE)
+# What is bounded here is so that a long text from elsewhere takes no longer than its length.
+_USER = re.compile(r"([a-z0-9+.-]{0,20})://([^/?#\s]*)@", re.IGNORECASE)
 # The secret key of an S3 user may hold slashes; behind a host there is a port and nothing else.
-_USER_WITH_SLASH = re.compile(r"://[^/?#@:\[\s]*:(?!\d*(?:[/?#\s]|$))[^@\s]*@")
+_USER_WITH_SLASH = re.compile(r"://[^/?#@:\[\s]*:(?!\d*(?:[/?#\s]|$))[^@\s]{0,500}@")
 _PARAMETER = re.compile(r"(?P<before>[?&;#](?P<name>[^=&;#?/\s]+)=)(?P<value>[^&;#\s]+)")
 # Before the `@` of an Azure store stands the container.
 _CONTAINER_STORES = ("abfs", "abfss", "az", "adl")
