@@ -65,7 +65,7 @@ def compare(case: Case) -> Compared:
 def _share(compared: Sequence[Compared]) -> list[float]:
     """The weight of each case: each set the same, and each regime in it, less for those in which less is known."""
     groups = [(one.case.set_name, one.case.regime) for one in compared]
-    return [_IMPORTANCE.get(group[1], 0.3) / groups.count(group) for group in groups]
+    return [_IMPORTANCE.get(group[1], 0.4) / groups.count(group) for group in groups]
 
 
 def fit_weights(compared: Sequence[Compared]) -> Array:

@@ -60,7 +60,6 @@ class Case:
         sample: The target's sample, under the regime rows.
         truth: Source columns and target fields that belong together.
         folder: Where its files lie; none if it was made.
-        thinned: Half of the columns that have a true field were taken out: these fields are to be left open.
     """
 
     set_name: str
@@ -71,7 +70,11 @@ class Case:
     sample: Profile | None
     truth: frozenset[tuple[str, str]]
     folder: Path | None
-    thinned: bool = False
+
+    @property
+    def partners(self) -> int:
+        """How many source columns have a true field."""
+        return len({source for source, _ in self.truth})
 
     def match(self) -> Matching:
         """Compare all pairs of columns."""
@@ -155,7 +158,7 @@ def _named_or_not(case: Case) -> Iterator[Case]:
 
 
 def thin(case: Case) -> Case:
-    """A case without every second one of the source columns that have a true field."""
+    """A case without every second one of the source columns that have a true field: these fields are to be left open."""
     partners = sorted({source for source, _ in case.truth})
     gone = set(partners[1::2])
     columns = tuple(column for column in case.source.columns if column.name not in gone)
@@ -163,7 +166,6 @@ def thin(case: Case) -> Case:
         case,
         source=replace(case.source, columns=columns),
         truth=frozenset((source, target) for source, target in case.truth if source not in gone),
-        thinned=True,
     )
 
 

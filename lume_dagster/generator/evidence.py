@@ -148,11 +148,10 @@ class Evidence:
         elsewhere = self.numbers < _ELSEWHERE and self.unit <= 0
         return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or elsewhere
 
-
     @property
     def names_another(self) -> bool:
-        """Whether the names tell two things apart, `ship date` and `order date`, and no value or description joins them."""
-        joined = max(self.values, self.terms, self.resolved, self.only, self.numbers, self.unit, self.about)
+        """Whether the names tell two things apart, `ship date` and `order date`, and no value joins them."""
+        joined = max(self.values, self.terms, self.resolved, self.only, self.numbers, self.unit)
         return self.differs >= _APART and joined < _APART
 
 

@@ -26,6 +26,7 @@ _CASES = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=
 _HARDLY_ALIKE, _NEARLY_ALIKE = 0.2, 0.5
 # Quality is not quantity, nor contract contact: two words of nearly the same letters may be two words.
 _MISSPELT = 0.65
+_CUT_SHORT = 0.75
 _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
     word
     for words in (*ABBREVIATIONS.values(), *OPPOSITES)
@@ -90,7 +91,8 @@ class Name:
     def is_count(self) -> bool:
         """Whether it says how many there are: the number of employees is no employee's number."""
         return any(
-            second == "of" and first in ("number", "no", "num", "nr", "nbr") for first, second in pairwise(self.tokens)
+            second == "of" and first in ("number", "no", "num", "nr", "nbr")
+            for first, second in pairwise(self.tokens)
         )
 
     @property
@@ -248,7 +250,7 @@ def _spelling(short: str, long: str) -> float:
             best = max(best, 0.88 if len(short) > 2 else 0.8)
         elif len(short) > 2 and _skeleton(short) == _skeleton(long):
             best = max(best, _MISSPELT)
-        elif len(short) > 2 and not known and _is_subsequence(short, long):
+        elif len(short) > 2 and share <= _CUT_SHORT and not known and _is_subsequence(short, long):
             best = max(best, 0.4 + 0.35 * share)
         shared = len([1 for left, right in zip(short, long, strict=False) if left == right])
         if shared >= 5 and long.startswith(short[:5]):
@@ -361,7 +363,11 @@ def _covered(tokens: Sequence[str], used: Mapping[int, float], weights: NameWeig
     if not total:
         return _Cover(0.0, 0.0)
     had = sum(weights[tokens[index]] * alike for index, alike in used.items())
-    lacked = sum(weights[token] for index, token in enumerate(tokens) if used.get(index, 0.0) < _NEARLY_ALIKE)
+    lacked = sum(
+        weights[token]
+        for index, token in enumerate(tokens)
+        if used.get(index, 0.0) < _NEARLY_ALIKE or used[index] == _MISSPELT
+    )
     return _Cover(had / total, lacked / total)
 
 
@@ -420,7 +426,9 @@ def _opposed(left: Name, right: Name) -> bool:
     numbers = [{int(token) for token in name.tokens if token.isdecimal()} for name in (left, right)]
     if all(numbers) and not numbers[0] & numbers[1]:
         return True
-    if left.is_count != right.is_count and _NUMBERS & (_all_words(left) if right.is_count else _all_words(right)):
+    if left.is_count != right.is_count and _NUMBERS & (
+        _all_words(left) if right.is_count else _all_words(right)
+    ):
         return True
     for group in left.groups.keys() | right.groups.keys():
         implied = next((word for word in _IMPLIED if group in OPPOSITES[word]), None)
