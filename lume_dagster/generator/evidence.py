@@ -36,6 +36,7 @@ _WORTH_A_LOOK = 0.1
 _ELSEWHERE = -0.5
 _SHORT = 8
 _OTHER_UNIT = -0.5
+_APART = 0.3
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
@@ -103,6 +104,7 @@ class Evidence:
     Attributes:
         name: The words that the names have in common.
         contained: The same, of the name that is covered better by the other.
+        differs: The names have words in common, and each has others that the other lacks.
         same_name: The names are the same but for case and separators.
         opposed: The names have words that exclude each other.
         about: How much of the source's name the description says.
@@ -121,6 +123,7 @@ class Evidence:
 
     name: float = 0.0
     contained: float = 0.0
+    differs: float = 0.0
     same_name: float = 0.0
     opposed: float = 0.0
     about: float = 0.0
@@ -144,6 +147,12 @@ class Evidence:
         """
         elsewhere = self.numbers < _ELSEWHERE and self.unit <= 0
         return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or elsewhere
+
+    @property
+    def names_another(self) -> bool:
+        """Whether the names tell two things apart, `ship date` and `order date`, and no value joins them."""
+        joined = max(self.values, self.terms, self.resolved, self.only, self.numbers, self.unit)
+        return self.differs >= _APART and joined < _APART
 
 
 FIGURES: tuple[str, ...] = tuple(field.name for field in fields(Evidence))
@@ -406,6 +415,7 @@ class Comparison:
         return Evidence(
             name=named.common,
             contained=named.contained,
+            differs=named.differs,
             same_name=float(named.exact),
             opposed=float(named.opposed),
             about=self._about(source.name, target.about),

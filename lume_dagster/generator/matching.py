@@ -38,6 +38,9 @@ _SAME_NAME = 0.95
 _IN_DOUBT = 0.5
 """The most confidence of a pair that something speaks clearly against: of those that lead, half are right."""
 
+_NAMED_APART = 0.75
+"""The most confidence of a pair whose names have a word in common, and each another one that the other lacks."""
+
 RUNNERS_UP = 3
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
@@ -178,21 +181,23 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
     scores = [[-math.inf] * len(targets) for _ in sources]
     regimes = [[Regime.NAMES] * len(targets) for _ in sources]
     same_named: list[tuple[int, int]] = []
-    doubtful: list[tuple[int, int]] = []
+    most: dict[tuple[int, int], float] = {}
     for target, shortlist in enumerate(chosen):
         for source in shortlist:
             evidence = comparison.evidence(sources[source], targets[target])
             scores[source][target] = score(evidence)
             regimes[source][target] = regime(sources[source], targets[target])
             if evidence.contradicted:
-                doubtful.append((source, target))
+                most[source, target] = _IN_DOUBT
+            elif evidence.names_another:
+                most[source, target] = _NAMED_APART
             elif evidence.same_name:
                 same_named.append((source, target))
     odds = calibrate(scores, regimes)
     for source, target in _alone(same_named):
         odds[source][target] = max(odds[source][target], log_odds(_SAME_NAME))
-    for source, target in doubtful:
-        odds[source][target] = min(odds[source][target], log_odds(_IN_DOUBT))
+    for (source, target), limit in most.items():
+        odds[source][target] = min(odds[source][target], log_odds(limit))
     for line, column in zip(odds, sources, strict=True):
         for place, wanted in enumerate(targets):
             if not is_possible(column, wanted):
