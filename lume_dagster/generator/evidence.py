@@ -73,6 +73,7 @@ class Traits:
         typed: The schema says the kind; nothing else can become the field.
         options: The permitted values as they are written; none if the schema lists none.
         told: What the values should be by the name, where nothing else says so.
+        description: Its description as it is written.
     """
 
     name: Name
@@ -89,6 +90,7 @@ class Traits:
     typed: bool = False
     options: frozenset[str] = frozenset()
     told: Kind | None = None
+    description: str = ""
 
     @property
     def is_choice(self) -> bool:
@@ -240,6 +242,7 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         typed=field_kind(schema) is not None,
         options=frozenset(str(value) for value in schema.get("enum", ()) if isinstance(value, str)),
         told=told_kind(parse_name(name)) if kind is None else None,
+        description=schema.get("description", ""),
     )
 
 
@@ -270,6 +273,7 @@ def _traits(
     typed: bool = False,
     options: frozenset[str] = frozenset(),
     told: Kind | None = None,
+    description: str = "",
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -296,6 +300,7 @@ def _traits(
         typed,
         options,
         told,
+        description,
     )
 
 

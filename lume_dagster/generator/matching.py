@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rapidfuzz.fuzz import ratio
@@ -14,6 +14,7 @@ from rapidfuzz.process import extract
 from lume_dagster.generator.assignment import assign
 from lume_dagster.generator.combined import Combined, columns, combinations
 from lume_dagster.generator.conformity import conforming
+from lume_dagster.generator.demands import unmet
 from lume_dagster.generator.evidence import (
     Comparison,
     Evidence,
@@ -39,6 +40,8 @@ _IN_DOUBT = 0.5
 """The most confidence of a pair that something speaks clearly against: of those that lead, half are right."""
 
 RUNNERS_UP = 3
+_WANTING = 0.7
+"""The most confidence of a proposal that does not show that it gives what the description wants."""
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
 _NEARLY_ALL = 0.9
@@ -75,6 +78,7 @@ class Proposal:
         accepted: It needs no review.
         matched: The columns are the right ones beyond doubt, though their values may want an operation first.
         misfit: The reason that says so of the values, where they do not go into the field as they stand.
+        notes: What the field's description wants, and the proposal does not show that it gives.
     """
 
     target_field: str
@@ -86,6 +90,7 @@ class Proposal:
     accepted: bool
     matched: bool = False
     misfit: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,17 +259,39 @@ def propose(
         best = next(iter(combinations(traits, sources)), None)
         if best is None:
             continue
-        # What speaks for one of its columns by itself speaks for the combination, too.
         agreed = target in alone and matching.sources[alone[target]].name.text in best.sources
-        if best.confidence > sure or (agreed and best.confidence >= ACCEPTED):
+        if agreed:
+            # What speaks for one of its columns by itself speaks for the combination, too.
+            chosen = best.confidence > sure or best.confidence >= ACCEPTED or best.instead
+        else:
+            # A column that is the field as a whole goes before a part of another one.
+            chosen = best.confidence > sure and not (
+                target in alone and matching.accepts(alone[target], target)
+            )
+        if chosen:
             made[target] = best
     assigned = matching.assign(made)
     return tuple(
-        _combined(matching, target, made[target])
-        if target in made
-        else _single(matching, target, assigned.get(target))
+        _with_demands(
+            matching,
+            target,
+            _combined(matching, target, made[target])
+            if target in made
+            else _single(matching, target, assigned.get(target)),
+        )
         for target in range(len(matching.targets))
     )
+
+
+def _with_demands(matching: Matching, target: int, proposal: Proposal) -> Proposal:
+    """The proposal, not accepted if the description wants what it does not show that it gives."""
+    if proposal.operation is None:
+        return proposal
+    used = [source for source in matching.sources if source.name.text in proposal.sources]
+    notes = unmet(matching.targets[target], used, proposal.operation, matching.sources)
+    if not notes:
+        return proposal
+    return replace(proposal, notes=notes, accepted=False, confidence=min(proposal.confidence, _WANTING))
 
 
 def _combined(matching: Matching, target: int, combined: Combined) -> Proposal:
