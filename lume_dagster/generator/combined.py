@@ -160,6 +160,11 @@ class Column:
         """Its most frequent values."""
         return [value for value, _ in self.profile.values[:_MOST_VALUES]]
 
+    @cached_property
+    def parts(self) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The words of its name that are equal parts of its values, and the others, which count for each."""
+        return _equal_parts(self.traits.name)
+
 
 def columns(sources: Sequence[Traits]) -> tuple[Column, ...]:
     """The source columns with their roles; those without values take part in no combination."""
@@ -690,9 +695,11 @@ def _part_by_name(target: Traits, sources: Sequence[Column]) -> Iterator[Combine
     """
     wanted = frozenset(word for word in _listed(target.name) if word not in _WITHOUT_MEANING)
     for column in sources:
-        parts, common = _equal_parts(column.traits.name)
+        parts, common = column.parts
+        if not parts or column.profile.kind in _WHOLE:
+            continue
         places = [place for place, word in enumerate(parts) if wanted - common == {word}]
-        if len(places) != 1 or column.profile.kind in _WHOLE:
+        if len(places) != 1:
             continue
         fitting = [
             separator

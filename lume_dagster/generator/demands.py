@@ -127,7 +127,8 @@ def _sign(target: Traits, used: Sequence[Traits], texts: Sequence[str]) -> str |
 
 _UTC = re.compile(r"\b(?:utc|gmt|zulu)\b")
 _LOCAL = re.compile(
-    r"\blocal (?:time|day|date|hour|clock|zone)|\b(?:europe|america|asia|africa|australia)/|\b(?:cet|cest|edt|pst|pdt)\b"
+    r"\blocal (?:time|day|date|hour|clock|zone)|\b(?:europe|america|asia|africa|australia)/"
+    r"|\b(?:cet|cest|edt|pst|pdt)\b"
 )
 _IN_UTC = r".*(?:Z|UTC|[+-]00:?00)\s*"
 
@@ -201,7 +202,8 @@ def _form(target: Traits, used: Sequence[Traits], texts: Sequence[str]) -> str |
 
 _OTHER_PIECE = re.compile(
     r"\b(?:weekday|(?:day|number) of (?:the )?(?:week|year)|(?:day|month) names?"
-    r"|names? of (?:the )?(?:day|month|weekday)|quarter|fiscal|financial year|(?:iso|calendar) (?:week|year)|week|julian|season|decade|century|in words)\b"
+    r"|names? of (?:the )?(?:day|month|weekday)|quarter|fiscal|financial year"
+    r"|(?:iso|calendar) (?:week|year)|week|julian|season|decade|century|in words)\b"
 )
 
 
@@ -219,7 +221,7 @@ def _piece(target: Traits, used: Sequence[Traits], _texts: Sequence[str]) -> str
 _Check = Callable[[Traits, Sequence[Traits], Sequence[str]], "str | None"]
 _CHECKS: tuple[_Check, ...] = (_sign, _zone, _date_form, _form, _piece)
 
-_MORE_THAN_ONE = frozenset({"pair", "range", "interval", "combination"})
+_MORE_THAN_ONE = frozenset({"pair", "range"})
 
 
 def _several(target: Traits, used: Sequence[Traits], operation: Mapping[str, Any]) -> str | None:
