@@ -561,7 +561,8 @@ _OF_PLACE = frozenset({"city", "state", "zip", "country", "address", "place", "l
 
 def _belongs_to(role: Role, column: Column, heads: frozenset[str]) -> float:
     """How sure a part of a column is of what a field is of, by what else the two names say."""
-    of = _content(column.traits.name) - heads
+    left = " ".join(token for token in column.traits.name.tokens if stem(token) not in heads)
+    of = _content(parse_name(left)) - heads
     if of == role.of:
         return SURE
     return 0.0 if of and role.of else OPEN
