@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -482,11 +482,14 @@ def whole_cases() -> list[CombinedCase]:
     return cases
 
 
-_ORDER = {"Order Date": ("2024-10-27", "2023-02-03")}
-_CREATED = {"Created": ("2024-10-27T23:30:00-05:00", "2024-05-01T00:30:00+02:00", "2024-05-01T12:30:00Z")}
-_NAMES = {"First Name": ("Ada", "Max", "Eve"), "Last Name": ("Byron", "Mohr", "Adams")}
-_STREETS = {"Street": ("Oak", "Elm"), "House No": ("5", "6a")}
-_WANTING: tuple[tuple[dict[str, tuple[str, ...]], str, dict[str, Any], str], ...] = (
+_Columns = Mapping[str, tuple[str, ...]]
+_ORDER: _Columns = {"Order Date": ("2024-10-27", "2023-02-03")}
+_CREATED: _Columns = {
+    "Created": ("2024-10-27T23:30:00-05:00", "2024-05-01T00:30:00+02:00", "2024-05-01T12:30:00Z")
+}
+_NAMES: _Columns = {"First Name": ("Ada", "Max", "Eve"), "Last Name": ("Byron", "Mohr", "Adams")}
+_STREETS: _Columns = {"Street": ("Oak", "Elm"), "House No": ("5", "6a")}
+_WANTING: tuple[tuple[_Columns, str, dict[str, Any], str], ...] = (
     ({"Start/End Time": ("09:00-10:00", "10:00-11:00")}, "end", _TEXT, ""),
     ({"Currency Pair": ("EUR/USD", "GBP/USD")}, "currency", _TEXT, ""),
     ({"Name": ("Wang Wei", "Li Na", "Zhang San")}, "first_name", _TEXT, ""),
@@ -520,7 +523,7 @@ _WANTING: tuple[tuple[dict[str, tuple[str, ...]], str, dict[str, Any], str], ...
     ({"Country": ("Spain", "Italy")}, "country", _TEXT, "Country, in upper case."),
 )  # fmt: skip
 """Columns, a field, its schema and description: no column is the field as it stands, or nobody can tell."""
-_GIVEN: tuple[tuple[dict[str, tuple[str, ...]], str, dict[str, Any], str, tuple[str, ...]], ...] = (
+_GIVEN: tuple[tuple[_Columns, str, dict[str, Any], str, tuple[str, ...]], ...] = (
     ({"Amount": ("5.00", "6.00"), "Dr/Cr": ("D", "C")}, "amount", _NUMBER, "Negative for debits.", ("-5", "6")),
     ({"Amount": ("5.00", "6.00"), "Sign": ("-", "+")}, "amount", _NUMBER, "Signed amount.", ("-5", "6")),
     ({"Amount": ("5.00", "-6.00")}, "amount", _NUMBER, "Negative for debits.", ("5", "-6")),
@@ -540,7 +543,7 @@ def description_cases() -> list[CombinedCase]:
     """Descriptions that want more than a column's values, or another form of them."""
     rng = random.Random(17)
 
-    def records(columns: dict[str, tuple[str, ...]]) -> Rows:
+    def records(columns: _Columns) -> Rows:
         return _made(
             rng,
             [

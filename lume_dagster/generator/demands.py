@@ -256,6 +256,8 @@ _SHOWN: Mapping[str, str] = {
     "decimals": r".*[0-9][.,][0-9]+",
 }
 """Parts that the values themselves show."""
+_IMPLIED: Mapping[str, str] = {"tax": "gross", "vat": "gross", "sales tax": "gross"}
+"""Parts that another word of a column's name says."""
 _KNOWN_PARTS = frozenset(
     {
         *(_SHOWN.keys() - {"number"}),
@@ -282,7 +284,7 @@ def _further_parts(
     have = _words(used)
     for joint, part in _parts_said(target.description):
         wanted = _content(part)
-        if not wanted or wanted <= have:
+        if not wanted or wanted <= have or _IMPLIED.get(part) in have:
             continue
         shown = _SHOWN.get(part)
         if shown is not None and _all(texts, shown):
