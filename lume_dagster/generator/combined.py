@@ -102,6 +102,7 @@ _RELATED = frozenset(
     {
         "spouse", "father", "mother", "parent", "child", "manager", "assignee", "representative", "beneficiary",
         "recipient", "sender", "teacher", "doctor", "physician", "guest", "contact", "owner", "agent", "holder", "lead",
+        "vendor",
     }
 )  # fmt: skip
 """People whom a record has beside the one that it is of."""
@@ -220,6 +221,9 @@ def _is_person(of: frozenset[str]) -> bool:
 
 def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
     """First and last name together, and the middle name where it is asked for."""
+    about = frozenset(token for reading in parse_name(" ".join(target.about)).readings for token in reading)
+    if not _wants_full_name(target, about):
+        return
     firsts = [column for column in sources if column.of("first_name") is not None]
     lasts = [column for column in sources if column.of("last_name") is not None]
     for first in firsts if lasts else ():
@@ -229,11 +233,10 @@ def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterato
                 continue
             if role.of != of and (of or not _is_person(role.of)):
                 continue
-            if _names_company(target):
-                continue
             sure = SURE if role.what == "full_name" or role.of == of or len(firsts) == 1 else LIKELY
-            if any(column.of("first_name") != of for column in firsts if _said(target, column, "first_name")):
-                # The description is about somebody else, whose names are there, too.
+            others = frozenset[str]().union(*(column.of("first_name") or () for column in firsts)) - of
+            if (role.of | about) & (others | _RELATED) - of:
+                # It is about somebody whom the record has beside the one that it is of.
                 sure = min(sure, LIKELY)
             order: tuple[Column, ...]
             order, separator, said, clear = _name_order(target, first, last)
@@ -260,15 +263,17 @@ def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterato
             yield Combined(tuple(parts), operation, sure, reason, instead=True)
 
 
-def _said(target: Traits, column: Column, what: str) -> bool:
-    """Whether the description names whom a column is of."""
-    return bool((column.of(what) or frozenset()) & {stem(word) for word in target.about})
+_NAME_OF = re.compile(r"\bnames? of (?:the |an? |its |their |each )?(\w+)")
 
 
-def _names_company(target: Traits) -> bool:
-    """Whether the description is about the name of a company."""
-    about = frozenset(token for reading in parse_name(" ".join(target.about)).readings for token in reading)
-    return "company" in about and not about & _PERSONS
+def _wants_full_name(target: Traits, about: frozenset[str]) -> bool:
+    """Whether the description of a name speaks of no thing, no company, and of not only one part of the name."""
+    named = _NAME_OF.search(target.description.casefold())
+    if named and not frozenset(parse_name(named[1]).readings[-1]) & (_PERSONS | {"person", "people"}):
+        return False
+    first = {"first_name", "first", "given", "forename"} & about
+    last = {"last_name", "last", "family", "surname"} & about
+    return bool(first) == bool(last)
 
 
 def _name_order(target: Traits, first: Column, last: Column) -> tuple[tuple[Column, Column], str, str, bool]:
@@ -731,11 +736,18 @@ def _part_by_name(target: Traits, sources: Sequence[Column]) -> Iterator[Combine
         )
 
 
+def is_one_of(target: Traits, column: Column) -> bool:
+    """Whether a field is only one of the parts that a column's name lists: the origin of `origin_dest`."""
+    wanted = frozenset(word for word in _listed(target.name) if word not in _WITHOUT_MEANING)
+    parts, common = column.parts
+    return any(wanted - common == {part} for part in parts)
+
+
 def _equal_parts(name: Name) -> tuple[tuple[str, ...], frozenset[str]]:
     """The words of a name that exclude each other or are joined, and the others, which count for each; or none."""
     listed = [word for word in _listed(name) if word not in _WITHOUT_MEANING]
     joined = [parse_name(text).readings[-1] for text in _JOINS.split(name.text)]
-    if 2 <= len(joined) <= _MOST_PARTS and all(len(one) == 1 for one in joined):
+    if 2 <= len(set(joined)) == len(joined) <= _MOST_PARTS and all(len(one) == 1 for one in joined):
         return tuple(one[0] for one in joined), frozenset()
     for group in dict.fromkeys(group for word in listed for group in OPPOSITES.get(word, ())):
         parts = tuple(word for word in listed if group in OPPOSITES.get(word, ()))

@@ -251,7 +251,9 @@ def test_a_day_is_not_accepted_where_it_is_that_of_many_zones() -> None:
 
 
 def test_a_middle_name_is_part_of_a_name_if_it_is_asked_for() -> None:
-    source = {"first_name": FIRST, "middle_name": ["M.", None] * 3, "last_name": LAST}
+    source: dict[str, list[Any]] = {
+        "first_name": FIRST, "middle_name": ["M.", None] * 3, "last_name": LAST,
+    }  # fmt: skip
     found = one(source, "full_name", TEXT | {"description": "Full name, with middle name."})
     assert found.operation == {
         "aggregate": {"of": ["first_name", "middle_name", "last_name"], "function": "join", "separator": " "}
@@ -264,6 +266,33 @@ def test_the_name_of_a_company_is_not_that_of_a_person() -> None:
     source = {"First Name": FIRST, "Last Name": LAST, "Company": ["Acme", "Bolt"] * 3}
     found = one(source, "customer_name", TEXT | {"description": "Name of the company."})
     assert len(found.sources) < 2
+    assert not found.accepted
+
+
+@pytest.mark.parametrize(
+    ("field", "description"),
+    [
+        ("manager_name", ""),
+        ("full_name", "Full name of the manager."),
+        ("name", "First name."),
+        ("name", "Name of the product."),
+    ],
+)
+def test_a_name_of_somebody_or_something_else_is_not_accepted(field: str, description: str) -> None:
+    source = {"First Name": FIRST, "Last Name": LAST}
+    assert not one(source, field, TEXT | {"description": description}).accepted
+
+
+def test_two_fields_made_alike_are_for_people_to_look_at() -> None:
+    source = pa.table({"First Name": FIRST, "Last Name": LAST})
+    both = propose(profile_table(source), {"properties": {"customer_name": TEXT, "employee_name": TEXT}})
+    assert [len(found.sources) for found in both] == [2, 2]
+    assert not any(found.accepted for found in both)
+    assert propose(profile_table(source), {"properties": {"customer_name": TEXT}})[0].accepted
+
+
+def test_a_column_that_lists_more_than_the_field_is_not_accepted_as_it_is() -> None:
+    found = one({"origin_dest": ["EWRIAH", "LGAMIA"]}, "origin", TEXT)
     assert not found.accepted
 
 
