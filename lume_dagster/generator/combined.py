@@ -102,7 +102,7 @@ _RELATED = frozenset(
     {
         "spouse", "father", "mother", "parent", "child", "manager", "assignee", "representative", "beneficiary",
         "recipient", "sender", "teacher", "doctor", "physician", "guest", "contact", "owner", "agent", "holder", "lead",
-        "vendor",
+        "vendor", "user",
     }
 )  # fmt: skip
 """People whom a record has beside the one that it is of."""
@@ -263,6 +263,12 @@ def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterato
             yield Combined(tuple(parts), operation, sure, reason, instead=True)
 
 
+_OTHER_NAMES = frozenset(
+    {
+        "login", "nickname", "alias", "handle", "username", "screen", "stage", "pen", "maiden", "preferred", "short",
+        "former", "previous", "file", "brand", "initial", "pseudonym", "birth",
+    }
+)  # fmt: skip
 _NAME_OF = re.compile(r"\bnames? of (?:the |an? |its |their |each )?(\w+)")
 
 
@@ -270,6 +276,8 @@ def _wants_full_name(target: Traits, about: frozenset[str]) -> bool:
     """Whether the description of a name speaks of no thing, no company, and of not only one part of the name."""
     named = _NAME_OF.search(target.description.casefold())
     if named and not frozenset(parse_name(named[1]).readings[-1]) & (_PERSONS | {"person", "people"}):
+        return False
+    if about & _OTHER_NAMES:
         return False
     first = {"first_name", "first", "given", "forename"} & about
     last = {"last_name", "last", "family", "surname"} & about

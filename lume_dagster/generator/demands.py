@@ -13,7 +13,7 @@ from typing import Any
 
 from lume_dagster.generator.evidence import Traits
 from lume_dagster.generator.names import parse_name, stem
-from lume_dagster.generator.profile import PLACEHOLDERS, Kind
+from lume_dagster.generator.profile import PLACEHOLDERS, Kind, shape
 from lume_dagster.generator.vocabulary import STOPWORDS
 
 _MOST_VALUES = 300
@@ -38,7 +38,7 @@ def unmet(
     """
     texts = _made(operation, used)
     found = [note for check in _CHECKS if (note := check(target, used, texts))] if target.description else []
-    found += _further_parts(target, used, texts, sources)
+    found += _further_parts(target, used, texts, sources, plain="extract" in operation)
     if several := _several(target, used, operation):
         found.append(several)
     return tuple(dict.fromkeys(found))
@@ -120,6 +120,8 @@ _NEGATIVE = r"\s*[-−(].*|.*[0-9]\s*-\s*"
 def _sign(target: Traits, used: Sequence[Traits], texts: Sequence[str]) -> str | None:
     if target.kind not in _NUMERIC or len(used) != 1 or not wants_sign(target.description):
         return None
+    if target.limits[0] is not None and target.limits[0] >= 0:
+        return None
     if any(re.fullmatch(_NEGATIVE, text) for text in texts):
         return None
     return f"the description speaks of negative numbers, and {_named(used)} holds none"
@@ -149,22 +151,42 @@ def _zone(target: Traits, used: Sequence[Traits], _texts: Sequence[str]) -> str 
 
 _UNIT_OF_TIME = "YYYY|yyyy|JJJJ|AAAA|YY|MMM|MM|DD|dd|TT|HH|hh|mm|ss"
 _DATE_FORM = re.compile(
-    rf"(?<![\w])(?:(?:{_UNIT_OF_TIME})(?:[-/.: T]?(?:{_UNIT_OF_TIME}))+|YYYY|MMM)(?![\w])"
+    rf"(?<![\w])(?:(?:{_UNIT_OF_TIME})(?:[-/.: T]?(?:{_UNIT_OF_TIME}))+|YYYY|YY|MMM)(?![\w])"
 )
+
+
+_DIGITS: Mapping[str, str] = {
+    "MMM": "[A-Za-z]{3}",
+    "MM": "(?:0[1-9]|1[0-2])",
+    "DD": "(?:0[1-9]|[12][0-9]|3[01])",
+    "dd": "(?:0[1-9]|[12][0-9]|3[01])",
+    "TT": "(?:0[1-9]|[12][0-9]|3[01])",
+    "HH": "(?:[01][0-9]|2[0-4])",
+    "hh": "(?:[01][0-9]|2[0-4])",
+    "mm": "[0-5][0-9]",
+    "ss": "[0-5][0-9]",
+}
 
 
 def _date_form(target: Traits, _used: Sequence[Traits], texts: Sequence[str]) -> str | None:
     written = sample_pattern(target.description)
-    if written is None or _is_typed(target) or _all(texts, _pattern_of(written)):
+    if written is None or _is_typed(target):
         return None
-    return f"the description wants {written}, and the values are not known to be written so"
+    if not _all(texts, _pattern_of(written)):
+        return f"the description wants {written}, and the values are not known to be written so"
+    days = {"DD", "dd", "TT"}
+    if written[:2] in (*days, "MM") and "M" in written:
+        swapped = re.sub("MM|DD|dd|TT", lambda unit: "MM" if unit[0] in days else "DD", written)
+        if _all(texts, _pattern_of(swapped)):
+            return f"the description wants {written}, and the values may as well be {swapped}"
+    return None
 
 
 def _pattern_of(written: str) -> str:
     units = re.compile(_UNIT_OF_TIME)
     pattern, end = "", 0
     for match in units.finditer(written):
-        digits = f"[0-9]{{{len(match[0])}}}" if match[0] != "MMM" else "[A-Za-z]{3}"
+        digits = _DIGITS.get(match[0], f"[0-9]{{{len(match[0])}}}")
         pattern += re.escape(written[end : match.start()]) + digits
         end = match.end()
     return pattern + re.escape(written[end:])
@@ -177,12 +199,52 @@ _FORMS: tuple[tuple[str, str, str], ...] = (
     (r"\b(?:only digits|digits only)\b", r"[0-9]+", "only digits"),
     (r"\bwithout (?:spaces|blanks)\b", r"\S*", "no blanks"),
     (r"\bwithout (?:dashes|hyphens)\b", r"[^-]*", "no dashes"),
+    (r"\biso[ -]?8601\b|\biso (?:date|form)", r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?", "ISO 8601"),
+    (r"\biso[ -]?3166\b", r"[A-Za-z]{2,3}|[0-9]{3}", "ISO 3166"),
+    (r"\balpha-?2\b", r"[A-Za-z]{2}", "two letters"),
+    (r"\balpha-?3\b", r"[A-Za-z]{3}", "three letters"),
+    (r"\biso[ -]?4217\b", r"[A-Z]{3}", "ISO 4217"),
+    (r"\biso[ -]?639\b", r"[a-z]{2,3}", "ISO 639"),
 )
 """What a description says of a text's form, how such texts are written, and how it is called."""
 _SOME_FORM = re.compile(
-    r"\b(?:in the (?:form|format|style)|of the form|formatted (?:as|like)|in (?:this|that) form|abbreviat\w+|initials?"
+    r"\b(?:(?:in|as) (?:(?:the|an?|this|that) )?(?:\w+ ){0,2}?(?:format|form|notation|style)|formatted (?:as|like)"
+    r"|(?:inter)?national format|abbreviat\w+|initials?"
     r"|acronym|rounded|reversed|truncated|hashed|masked|anonymi[sz]ed|encoded|title case)\b"
 )
+
+
+_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "ten": 10}
+_LENGTH = re.compile(
+    r"(?<!up to )(?<!at most )(?<!at least )(?<!more than )"
+    rf"\b({'|'.join(_COUNTS)}|[0-9]{{1,2}})[ -](digit|letter|character)s?\b"
+    r"(?! (?:are|is|say|stand|for|suffix|prefix))"
+)
+_OF_LENGTH = {"digit": "[0-9]", "letter": r"[^\W\d_]", "character": "."}
+_EXAMPLE = re.compile(
+    r"(?:such as|\be\.g\.,?|for example,?|\bexample:|\blike) +[\"'`“]?([^\"'`”,;()]+)", re.IGNORECASE
+)
+
+
+def _length(target: Traits, _used: Sequence[Traits], texts: Sequence[str]) -> str | None:
+    found = _LENGTH.search(target.description.casefold())
+    if found is None or _is_typed(target):
+        return None
+    count = _COUNTS.get(found[1]) or int(found[1])
+    if _all(texts, f"{_OF_LENGTH[found[2]]}{{{count}}}"):
+        return None
+    return f"the description wants {found[0]}, and the values are not known to be of that length"
+
+
+def _example(target: Traits, _used: Sequence[Traits], texts: Sequence[str]) -> str | None:
+    """A value that the description shows, written unlike all others; one without digits tells little."""
+    found = _EXAMPLE.search(target.description)
+    if found is None or _is_typed(target) or target.kind in _NUMERIC:
+        return None
+    shown = found[1].strip().rstrip(".")
+    if not any(char.isdigit() for char in shown) or shape(shown) in set(map(shape, texts)):
+        return None
+    return "the description shows a value, and no value of the sample is written like it"
 
 
 def _form(target: Traits, used: Sequence[Traits], texts: Sequence[str]) -> str | None:
@@ -203,7 +265,8 @@ def _form(target: Traits, used: Sequence[Traits], texts: Sequence[str]) -> str |
 _OTHER_PIECE = re.compile(
     r"\b(?:weekday|(?:day|number) of (?:the )?(?:week|year)|(?:day|month) names?"
     r"|names? of (?:the )?(?:day|month|weekday)|quarter|fiscal|financial year"
-    r"|(?:iso|calendar) (?:week|year)|week|julian|season|decade|century|in words)\b"
+    r"|(?:iso|calendar) (?:week|year)|week|julian|season|decade|century|in words"
+    r"|since|elapsed|between|before|after|ago|until|next|previous|following)\b"
 )
 
 
@@ -219,7 +282,7 @@ def _piece(target: Traits, used: Sequence[Traits], _texts: Sequence[str]) -> str
 
 
 _Check = Callable[[Traits, Sequence[Traits], Sequence[str]], "str | None"]
-_CHECKS: tuple[_Check, ...] = (_sign, _zone, _date_form, _form, _piece)
+_CHECKS: tuple[_Check, ...] = (_sign, _zone, _date_form, _form, _length, _example, _piece)
 
 _MORE_THAN_ONE = frozenset({"pair", "range"})
 
@@ -235,7 +298,8 @@ def _several(target: Traits, used: Sequence[Traits], operation: Mapping[str, Any
 # --- further parts -----------------------------------------------------------------------------------------------
 
 _WITH = re.compile(
-    r"\b(with|including|includes|incl\.?|plus|followed by|preceded by|prefixed (?:by|with)|and)\s+"
+    r"\b(with|including|includes|incl\.?|plus|followed by|preceded by"
+    r"|prefixed (?:by|with)|and|mit|samt|inklusive|inkl\.?|und|avec|con)\s+"
     r"(?:its |the |their |an? )?((?:[^\W\d_]+[ -]?){1,4})"
 )
 _ENDS_PART = frozenset(
@@ -278,7 +342,12 @@ _PARTS_OF: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 
 
 def _further_parts(
-    target: Traits, used: Sequence[Traits], texts: Sequence[str], sources: Sequence[Traits]
+    target: Traits,
+    used: Sequence[Traits],
+    texts: Sequence[str],
+    sources: Sequence[Traits],
+    *,
+    plain: bool,
 ) -> Iterator[str]:
     others = [column for column in sources if all(column is not one for one in used)]
     have = _words(used)
@@ -292,7 +361,7 @@ def _further_parts(
         beside = [column for column in others if _names_it(column, wanted)]
         if beside:
             yield f"the description wants {part} with it, and the proposal leaves out {_named(beside[:1])}"
-        elif joint != "and" and part in _KNOWN_PARTS:
+        elif joint not in ("and", "und") and (part in _KNOWN_PARTS or not plain):
             yield f"the description wants {part} with it, and nothing says that {_named(used)} holds it"
     if _WHOLE.search(target.description.casefold()) and len(used) == 1:
         yield from _parts_left(target, used[0], others)

@@ -276,6 +276,9 @@ def test_the_name_of_a_company_is_not_that_of_a_person() -> None:
         ("full_name", "Full name of the manager."),
         ("name", "First name."),
         ("name", "Name of the product."),
+        ("name", "Login name."),
+        ("user_name", ""),
+        ("name", "Name of the customer, with company."),
     ],
 )
 def test_a_name_of_somebody_or_something_else_is_not_accepted(field: str, description: str) -> None:
