@@ -302,13 +302,13 @@ def _name_order(target: Traits, first: Column, last: Column) -> tuple[tuple[Colu
 
 _NO_NAME = re.compile(
     r"\b(?:ltd|limited|inc|llc|llp|plc|corp|corporation|gmbh|ag|kg|se|sa|sas|sarl|spa|srl|bv|nv|oy|ab|as|aps|company|co|group"
-    r"|holding|holdings|bank|foundation|university|und sohne|(?<!\.)&|and sons)\b|[&0-9]",
+    r"|holding|holdings|bank|foundation|university|sohne|sons)\b|[&0-9]",
     re.IGNORECASE,
 )
 """What stands in names of companies, and in no name of a person."""
 _TITLE = re.compile(
-    r"(?:^|[\s,])(?:dr|mr|mrs|ms|mx|miss|prof|sir|dame|rev|herr|frau|fraulein|m|mme|mlle|sr|sra|dott|ing)\.(?:\s|$)"
-    r"|^(?:dr|mr|mrs|ms|mx|miss|prof|sir|dame|herr|frau|mme|mlle)\s|[\s,](?:jr|sr|ii|iii|iv|phd|md|esq)\.?$",
+    r"(?:^|,\s)(?:(?:dr|mr|mrs|ms|mx|miss|prof|sir|dame|rev|herr|frau|mme|mlle|sr|sra|dott|ing)\.?|m\.)\s"
+    r"|[\s,](?:jr|sr|ii|iii|iv|phd|md|do|esq)\.?$",
     re.IGNORECASE,
 )
 
@@ -322,7 +322,8 @@ def _part_of_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iter
         with_comma = _share(texts, r"[^,]+, [^,]+")
         if with_comma >= _NEARLY_ALL:
             part = 2 if role.what == "first_name" else 1
-            by, sure, said = ", ", SURE, "`Last, First`"
+            by, said = ", ", "`Last, First`"
+            sure = SURE if with_comma == 1 else OPEN
         elif two_words + _share(texts, r"[^\s,]+(?: [^\s,]+){2,}") >= 0.8:
             part = 1 if role.what == "first_name" else -1
             by, sure, said = " ", LIKELY, "two words; taken for granted: the first name stands first"
@@ -586,7 +587,7 @@ def _coordinate(_target: Traits, role: Role, sources: Sequence[Column]) -> Itera
     number = r"[+-]?[0-9]{1,3}(?:\.[0-9]+)?"
     for column in sources:
         belongs = _belongs_to(role, column, _OF_POSITION)
-        if not belongs or not _share(column.texts[:1], rf"{number}.{{1,2}}{number}"):
+        if not belongs or not _share(column.texts[:5], rf"{number}.{{1,2}}{number}"):
             continue
         for separator in (", ", ",", ";", " ", "|", "/"):
             if _share(column.texts, rf"{number}{re.escape(separator)}{number}") < _NEARLY_ALL:
@@ -631,7 +632,7 @@ def _piece_of_place(_target: Traits, role: Role, sources: Sequence[Column]) -> I
     patterns = {"city": "^([^,]+), [A-Z]{2}", "state": ", ([A-Z]{2})", "zip": "([0-9]{5}(?:-[0-9]{4})?)$"}
     for column in sources:
         belongs = _belongs_to(role, column, _OF_PLACE)
-        if not belongs or not _share(column.texts[:1], _PLACE.pattern):
+        if not belongs or not _share(column.texts[:5], _PLACE.pattern):
             continue
         matches = [_PLACE.fullmatch(text) for text in column.texts]
         found = [match for match in matches if match]
@@ -790,10 +791,16 @@ def _signed(target: Traits, sources: Sequence[Column]) -> Iterator[Combined]:
     yield Combined(
         (sign.name, amount.name),
         {"concat": [sign.name, amount.name], "steps": steps},
-        LIKELY if sign.profile.nulls else SURE,
+        SURE if _is_of_signs(sign) and not sign.profile.nulls else LIKELY,
         f"{sign.name} says which of {amount.name} are negative",
         instead=True,
     )
+
+
+def _is_of_signs(column: Column) -> bool:
+    """Whether nothing else can be meant by its values: a C may be a grade, and a + a blood group."""
+    words = set(column.traits.name.tokens)
+    return bool(words & _OF_SIGNS) or all(len(text) > len("Dr.") for text in column.texts)
 
 
 def _sign_steps(target: Traits, column: Column) -> list[dict[str, list[str]]] | None:
@@ -804,13 +811,13 @@ def _sign_steps(target: Traits, column: Column) -> list[dict[str, list[str]]] | 
     if set(texts) <= {"-", "+"}:
         return [{"replace": ["+", ""]}]
     description = target.description.casefold()
-    debits, credits = (
+    of_debits, of_credits = (
         bool(re.search(rf"\b{one}\w*[^.;,]*\bnegative|\b(?:negative|minus)\b[^.;,]*\b{one}", description))
         for one in ("debit", "credit")
     )
-    negative, positive = _SIGNS if debits else _SIGNS[::-1]
+    negative, positive = _SIGNS if of_debits else _SIGNS[::-1]
     folded = {text.casefold().rstrip(".") for text in texts}
-    if debits == credits or not folded <= negative | positive:
+    if of_debits == of_credits or not folded <= negative | positive:
         return None
     # The longer one first: it may hold the shorter.
     return [
@@ -820,6 +827,10 @@ def _sign_steps(target: Traits, column: Column) -> list[dict[str, list[str]]] | 
 
 
 _MOST_SIGNS = 4
+_OF_SIGNS = frozenset(
+    {"sign", "sgn", "vorzeichen", "d", "c", "dc", "dr", "cr", "drcr", "debit", "credit", "side", "direction", "soll",
+     "haben", "sh"}
+)  # fmt: skip
 _WHOLE = {Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.URI, Kind.EMAIL, Kind.UUID, Kind.INTEGER, Kind.NUMBER}
 
 

@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lume_dagster.generator.evidence import Traits
 from lume_dagster.generator.names import parse_name, stem
 from lume_dagster.generator.profile import PLACEHOLDERS, Kind, shape
@@ -257,8 +260,11 @@ def _form(target: Traits, used: Sequence[Traits], texts: Sequence[str]) -> str |
     other = _SOME_FORM.search(description)
     if other is None or stem(other[0]) in _words(used) or sample_pattern(target.description):
         return None
-    if target.pattern is not None and _all(texts, target.pattern):
-        return None
+    if target.pattern is not None and texts:
+        # By RE2, whose time is bounded: the schema may come from anybody.
+        matched = pc.match_substring_regex(pa.array(texts), target.pattern)
+        if pc.all(matched).as_py():
+            return None
     return f"the description wants a form ({other[0]}), and the values are not known to be of it"
 
 

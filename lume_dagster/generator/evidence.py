@@ -30,6 +30,7 @@ from lume_dagster.generator.vocabulary import STOPWORDS
 _MAX_COMPARED = 300
 _MAX_COMPARED_TEXT = 60
 _MAX_TERMS = 400
+_MAX_DESCRIPTION = 1_000
 _MAX_OPTIONS = 200
 _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
@@ -73,7 +74,7 @@ class Traits:
         typed: The schema says the kind; nothing else can become the field.
         options: The permitted values as they are written; none if the schema lists none.
         told: What the values should be by the name, where nothing else says so.
-        description: Its description as it is written.
+        description: Its description as it is written, cut where it is very long.
     """
 
     name: Name
@@ -242,7 +243,7 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         typed=field_kind(schema) is not None,
         options=frozenset(str(value) for value in schema.get("enum", ()) if isinstance(value, str)),
         told=told_kind(parse_name(name)) if kind is None else None,
-        description=schema.get("description", ""),
+        description=schema.get("description", "")[:_MAX_DESCRIPTION],
     )
 
 

@@ -93,6 +93,12 @@ def test_names_of_three_words_are_for_people_to_look_at() -> None:
     assert not found.accepted
 
 
+def test_names_of_which_some_have_no_comma_are_for_people_to_look_at() -> None:
+    names = [f"Abt, Ada {letter}." for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"]
+    assert one({"full_name": names}, "last_name", TEXT).accepted
+    assert not one({"full_name": [*names, "Ben Bauer"]}, "last_name", TEXT).accepted
+
+
 def test_a_name_with_a_comma_is_split_there() -> None:
     found = one({"full_name": ["Abt, Ada", "Bauer, Ben"]}, "first_name", TEXT)
     assert found.operation == {"split": {"from": "full_name", "by": ", ", "part": 2}}
@@ -314,6 +320,16 @@ def test_a_sign_in_a_column_of_its_own_is_put_before_the_number(
     found = one({"Amount": ["5.00", "6.00"], column: values}, "amount", NUMBER | {"description": description})
     assert found.operation == {"concat": [column, "Amount"], "steps": steps}
     assert found.accepted
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("Rh", ["-", "+"]), ("Note", ["-", "-"]), ("Grade", ["D", "C"]), ("Sign", ["-", None])],
+)
+def test_what_may_be_no_sign_is_for_people_to_look_at(column: str, values: list[Any]) -> None:
+    source = {"Amount": ["5.00", "6.00"], column: values}
+    description = {"description": "Signed amount, negative for debits."}
+    assert not one(source, "amount", NUMBER | description).accepted
 
 
 @pytest.mark.parametrize("description", ["Signed amount.", "Negative for debits and for credits."])

@@ -103,6 +103,19 @@ def test_notes_repeat_no_value() -> None:
     assert not any("secret" in note for note in found.notes)
 
 
+def test_a_pattern_that_would_take_for_ever_is_matched_in_bounded_time() -> None:
+    source = {"Code": ["A" * 60 + "-1", "A" * 70 + "-2"]}
+    schema = TEXT | {"pattern": "^(A+)+$"}
+    assert not one(source, "code", schema, "In the form of the list.").accepted
+    assert one(source, "code", TEXT | {"pattern": "^A+-[0-9]$"}, "In the form of the list.").notes == ()
+
+
+def test_a_long_description_is_cut() -> None:
+    source = {"Amount": ["5.00", "6.00"], "Dr/Cr": ["D", "C"]}
+    found = one(source, "amount", NUMBER, "The amount. " + "debit credit " * 100_000 + "negative")
+    assert found.sources == ("Amount",)
+
+
 def test_a_form_and_a_sign_are_told_from_other_words() -> None:
     assert sample_pattern("Month (YYYY-MM), of the order") == "YYYY-MM"
     assert sample_pattern("Rain in mm, of the day") is None
