@@ -30,6 +30,7 @@ from lume_dagster.generator.vocabulary import STOPWORDS
 _MAX_COMPARED = 300
 _MAX_COMPARED_TEXT = 60
 _MAX_TERMS = 400
+_MAX_DESCRIPTION = 1_000
 _MAX_OPTIONS = 200
 _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
@@ -74,6 +75,7 @@ class Traits:
         typed: The schema says the kind; nothing else can become the field.
         options: The permitted values as they are written; none if the schema lists none.
         told: What the values should be by the name, where nothing else says so.
+        description: Its description as it is written, cut where it is very long.
     """
 
     name: Name
@@ -90,6 +92,7 @@ class Traits:
     typed: bool = False
     options: frozenset[str] = frozenset()
     told: Kind | None = None
+    description: str = ""
 
     @property
     def is_choice(self) -> bool:
@@ -249,6 +252,7 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         typed=field_kind(schema) is not None,
         options=frozenset(str(value) for value in schema.get("enum", ()) if isinstance(value, str)),
         told=told_kind(parse_name(name)) if kind is None else None,
+        description=schema.get("description", "")[:_MAX_DESCRIPTION],
     )
 
 
@@ -279,6 +283,7 @@ def _traits(
     typed: bool = False,
     options: frozenset[str] = frozenset(),
     told: Kind | None = None,
+    description: str = "",
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -305,6 +310,7 @@ def _traits(
         typed,
         options,
         told,
+        description,
     )
 
 
