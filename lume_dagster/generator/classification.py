@@ -235,7 +235,7 @@ class Classifier:
         if len(exact) == 1:
             # `NA` among names is no Namibia, but among codes it is.
             sure = LIKELY if value == "NA" and not in_codes else 1.0
-            return self._found(value, *exact, sure, "the option itself")
+            return self._found(value, min(exact), sure, "the option itself")
         spoken = words(value)
         if not spoken:
             return _none(value, "holds no word")
