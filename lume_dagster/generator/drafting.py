@@ -386,8 +386,10 @@ class Drafter:
             return _opened(drafted, f"{column}: {found.problem}")
         made = replace(drafted, operation=found.readings[0].entry(column))
         if found.settled is None:
-            ways = " or ".join(reading.means or _in_short(reading.options) for reading in found.readings)
-            made = _noted(made, f"{found.problem}; it may be {ways}", at_most=_UNSETTLED)
+            ways = [reading.means or _in_short(reading.options) for reading in found.readings]
+            named = all(way in found.problem for way in ways)
+            said = found.problem if named else f"{found.problem}; it may be {' or '.join(ways)}"
+            made = _noted(made, said, at_most=_UNSETTLED)
         if found.assumes:
             made = _noted(made, f"taken for granted: {found.assumes}", at_most=_ASSUMED)
         if value_type in (ValueType.NUMBER, ValueType.INTEGER):
