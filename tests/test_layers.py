@@ -37,7 +37,7 @@ FORBIDDEN = {
     ".": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine"},
 }
 # The one place that opens the embedded Lume, and the command line, which serves it and checks flow files.
-OPENERS = {"connect.py", "cli.py", "cli_create.py", "cli_learn.py"}
+OPENERS = {"connect.py", "cli.py", "cli_create.py", "cli_create_answers.py", "cli_learn.py"}
 
 
 def imported(path: Path) -> Iterator[str]:

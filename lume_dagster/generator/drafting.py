@@ -18,9 +18,11 @@ from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
+from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
 from lume_dagster.generator.formats import find_format, propose_conversion
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.profile import Profile
+from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.units import unit_said
 
@@ -202,6 +204,82 @@ class Drafter:
             return replace(_anew(current, (), 0.0, "left empty by choice"), chosen=True)
         made = self.made_of(current, column, confidence=1.0, reason="chosen")
         return replace(made, chosen=made.operation is not None)
+
+    def readings(self, current: DraftField) -> tuple[Reading, ...]:
+        """The ways in which the texts of a field's one column can be read, if it is left open which is meant."""
+        target = self._fields[current.name]
+        spec = next(iter((current.operation or {}).values()), None)
+        if len(current.sources) != 1 or target.type is ValueType.TEXT or self.options(current.name):
+            return ()
+        (column,) = current.sources
+        found = find_format(
+            self.sample.counts(column),
+            target.type,
+            name=f"{column} {current.name}",
+            description=str(self._leaves[current.name].get("description", "")),
+            time_zone=spec.get("time_zone") if isinstance(spec, dict) else None,
+        )
+        proposed = any(one.entry(column) == current.operation for one in found.readings)
+        return found.readings if proposed and len(found.readings) > 1 else ()
+
+    def read_as(self, current: DraftField, reading: Reading) -> DraftField:
+        """A field whose texts are read in the way that a person chose.
+
+        Args:
+            current: The field, of one column.
+            reading: One of its `readings`.
+        """
+        (column,) = current.sources
+        made = _anew(current, (column,), 1.0, f"chosen: {reading.means or _in_short(reading.options)}")
+        return replace(made, operation=reading.entry(column), chosen=True)
+
+    def lacks_zone(self, current: DraftField) -> bool:
+        """Whether a field is a moment of one column whose texts name no time zone."""
+        if self._fields[current.name].type is not ValueType.INSTANT or len(current.sources) != 1:
+            return False
+        texts = tuple(self.sample.counts(current.sources[0]))
+        return find_date_formats(texts, ValueType.INSTANT).assumes == ZONELESS
+
+    def in_zone(self, current: DraftField, zone: str) -> DraftField:
+        """A moment whose texts are read from the clocks of a zone, as a person chose.
+
+        Args:
+            current: A field that `lacks_zone`.
+            zone: The IANA name of the zone.
+
+        Returns:
+            The field; it stays open, with a note, if there is no such zone.
+        """
+        (column,) = current.sources
+        spec = dict((current.operation or {}).get("datetime") or {})
+        if not spec:
+            found = find_date_formats(tuple(self.sample.counts(column)), ValueType.INSTANT)
+            spec = {"from": column, **found.readings[0].options}
+        made = _anew(current, (column,), 1.0, f"chosen: the clocks of {zone}")
+        made = self._checked(replace(made, operation={"datetime": {**spec, "time_zone": zone}}))
+        return replace(made, chosen=made.operation is not None)
+
+    def in_unit(self, current: DraftField, unit: str) -> DraftField:
+        """A field of plain numbers that are in a unit, as a person says.
+
+        Args:
+            current: The field, of one column.
+            unit: The unit of the column, such as `mi`.
+
+        Returns:
+            The field; it stays open, with a note, if no arithmetic is known that makes the field's unit of it.
+        """
+        (column,) = current.sources
+        found = propose_conversion(
+            column,
+            current.name,
+            column_description=f"in {unit}",
+            field_description=str(self._leaves[current.name].get("description", "")),
+        )
+        made = _anew(current, (column,), 1.0, f"chosen: {column} is in {unit}")
+        if found is None or not found.expression:
+            return _opened(made, f"nothing is known that makes the field's unit of {unit}")
+        return replace(made, operation={"expression": found.expression}, chosen=True)
 
     def made_of(self, current: DraftField, column: str, *, confidence: float, reason: str) -> DraftField:
         """A field made of a column that somebody named; how its texts are read is found by the rules.
@@ -401,7 +479,7 @@ class Drafter:
         try:
             self._parsed(drafted)
         except FlowError as error:
-            return _opened(drafted, str(error))
+            return _opened(drafted, error.message)
         return drafted
 
     def _parsed(self, drafted: DraftField) -> FlowVersion:
