@@ -167,9 +167,20 @@ def test_leading_zeros_count_where_options_have_some(options: tuple[str, ...], s
     assert accepted(["7", "7.0", "07", "007", "10", "10.0", "010", "001", "0"], *options) == sure
 
 
+def test_departments_go_by_their_short_forms() -> None:
+    options = ("Human Resources", "Finance", "Engineering", "Marketing")
+    values = ["HR", "Fin", "Eng", "Mktg", "IT", "H.R.", "English"]
+    assert accepted(values, *options, field="department") == {
+        "HR": "Human Resources", "Fin": "Finance", "Eng": "Engineering", "Mktg": "Marketing", "H.R.": "Human Resources",
+    }  # fmt: skip
+    assert accepted(["Eng", "Engineering"], "English", "Engineering", "History", field="department") == {
+        "Engineering": "Engineering"
+    }
+
+
 def test_likely_ones_are_only_suggested() -> None:
-    (found,) = classify(["HR"], [Option("Human Resources"), Option("Finance")])
-    assert found.option == "Human Resources"
+    (found,) = classify(["CF"], [Option("Cash Flow"), Option("Profit")])
+    assert found.option == "Cash Flow"
     assert not found.accepted
     assert lookup_entry("dept", [found]) == {"lookup": {"from": "dept", "table": {}}}
 
