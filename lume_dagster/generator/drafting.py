@@ -235,7 +235,8 @@ class Drafter:
 
     def lacks_zone(self, current: DraftField) -> bool:
         """Whether a field is a moment of one column whose texts name no time zone."""
-        if self._fields[current.name].type is not ValueType.INSTANT or len(current.sources) != 1:
+        is_read = "formats" in (current.operation or {}).get("datetime", {})
+        if self._fields[current.name].type is not ValueType.INSTANT or not is_read:
             return False
         texts = tuple(self.sample.counts(current.sources[0]))
         return find_date_formats(texts, ValueType.INSTANT).assumes == ZONELESS
@@ -250,13 +251,10 @@ class Drafter:
         Returns:
             The field; it stays open, with a note, if there is no such zone.
         """
-        (column,) = current.sources
-        spec = dict((current.operation or {}).get("datetime") or {})
-        if not spec:
-            found = find_date_formats(tuple(self.sample.counts(column)), ValueType.INSTANT)
-            spec = {"from": column, **found.readings[0].options}
-        made = _anew(current, (column,), 1.0, f"chosen: the clocks of {zone}")
-        made = self._checked(replace(made, operation={"datetime": {**spec, "time_zone": zone}}))
+        operation = current.operation or {}
+        made = _anew(current, current.sources, 1.0, f"chosen: the clocks of {zone}")
+        zoned = {**operation, "datetime": {**operation["datetime"], "time_zone": zone}}
+        made = self._checked(replace(made, operation=zoned))
         return replace(made, chosen=made.operation is not None)
 
     def in_unit(self, current: DraftField, unit: str) -> DraftField:

@@ -74,7 +74,8 @@ def read_answer(text: str) -> Advice:
     Raises:
         AdviserError: There is no such object, or more than one.
     """
-    found = list(_objects(_THOUGHT.sub(" ", text)))
+    every = list(_objects(_THOUGHT.sub(" ", text)))
+    found = [one for one in every if one.strip("{} \t\r\n")] or every[:1]
     if not found:
         raise AdviserError("its answer holds no JSON object with fields or classes")
     if len(found) > 1:

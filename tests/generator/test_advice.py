@@ -335,7 +335,7 @@ def test_classes_of_an_open_field_make_a_lookup_of_its_likeliest_column(advise: 
         "ANSWER",
         "```json\nANSWER\n```",
         '<think>Is it {q1} or {}? {"fields": []}</think>\nANSWER',
-        "Here you are, with {q1} as {a: 1}:\n\nANSWER\n\nTell me if {anything} is amiss.",
+        "Here you are, not {} but {q1} as {a: 1}:\n\nANSWER\n\nTell me if {anything} is amiss.",
     ],
 )
 def test_an_answer_is_found_whatever_stands_around_it(advise: Advise, form: str) -> None:
