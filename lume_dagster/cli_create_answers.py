@@ -43,7 +43,7 @@ class Answers:
             others = (f"{visible(one.source)} ({one.confidence:.2f})" for one in field.runners_up)
             click.echo(f"  other columns: {', '.join(others)}")
         answers = self._answers(field)
-        default = next(iter(answers))
+        default = "choose" if field.operation is None else "accept"
         while True:
             answer = click.prompt("  What now?", type=click.Choice([*answers]), default=default)
             if (made := answers[answer]()) is not None:

@@ -78,6 +78,17 @@ def test_which_mark_divides_decimals(folder: Path) -> None:
     assert entry(folder, "amount") == {"number": {"from": "amount", "decimal": ",", "thousands": "."}}
 
 
+def test_a_reading_leaves_told_what_else_is_open(folder: Path) -> None:
+    (folder / "sample.csv").write_text(SAMPLE.replace(",12,", ",1.234,").replace(",14,", ",2.345,"))
+    content = (folder / "sample.csv").read_text().replace(",15,", ",3.456,").replace(",18,", ",4.567,")
+    (folder / "sample.csv").write_text(content)
+    reviewed(folder, "2", fields=("dist",))
+    assert entry(folder, "dist") == {"number": {"from": "dist", "decimal": ",", "thousands": "."}}
+    text = (folder / "flows" / "things" / "v1.yaml").read_text()
+    assert "nothing says that dist is" in text
+    assert "may mean" not in text
+
+
 def test_whose_clocks_are_meant(folder: Path) -> None:
     made = reviewed(folder, "zone", "Nowhere/X", "zone", "Europe/Berlin", fields=("seen",))
     assert "  'Nowhere/X' is no time zone; " in made.output

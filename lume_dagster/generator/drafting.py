@@ -230,8 +230,11 @@ class Drafter:
             reading: One of its `readings`.
         """
         (column,) = current.sources
-        made = _anew(current, (column,), 1.0, f"chosen: {reading.means or _in_short(reading.options)}")
-        return replace(made, operation=reading.entry(column), chosen=True)
+        way = reading.means or _in_short(reading.options)
+        made = _anew(current, (column,), 1.0, f"chosen: {way}")
+        # What else is open, such as a unit, stays told.
+        notes = tuple(note for note in current.notes if way not in note)
+        return replace(made, operation=reading.entry(column), notes=notes, chosen=True)
 
     def lacks_zone(self, current: DraftField) -> bool:
         """Whether a field is a moment of one column whose texts name no time zone."""
