@@ -18,9 +18,11 @@ from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
+from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
 from lume_dagster.generator.formats import find_format, propose_conversion
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.profile import Profile
+from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.units import unit_said
 
@@ -202,6 +204,83 @@ class Drafter:
             return replace(_anew(current, (), 0.0, "left empty by choice"), chosen=True)
         made = self.made_of(current, column, confidence=1.0, reason="chosen")
         return replace(made, chosen=made.operation is not None)
+
+    def readings(self, current: DraftField) -> tuple[Reading, ...]:
+        """The ways in which the texts of a field's one column can be read, if it is left open which is meant."""
+        target = self._fields[current.name]
+        spec = next(iter((current.operation or {}).values()), None)
+        if len(current.sources) != 1 or target.type is ValueType.TEXT or self.options(current.name):
+            return ()
+        (column,) = current.sources
+        found = find_format(
+            self.sample.counts(column),
+            target.type,
+            name=f"{column} {current.name}",
+            description=str(self._leaves[current.name].get("description", "")),
+            time_zone=spec.get("time_zone") if isinstance(spec, dict) else None,
+        )
+        proposed = any(one.entry(column) == current.operation for one in found.readings)
+        return found.readings if proposed and len(found.readings) > 1 else ()
+
+    def read_as(self, current: DraftField, reading: Reading) -> DraftField:
+        """A field whose texts are read in the way that a person chose.
+
+        Args:
+            current: The field, of one column.
+            reading: One of its `readings`.
+        """
+        (column,) = current.sources
+        way = reading.means or _in_short(reading.options)
+        made = _anew(current, (column,), 1.0, f"chosen: {way}")
+        # What else is open, such as a unit, stays told.
+        notes = tuple(note for note in current.notes if way not in note)
+        return replace(made, operation=reading.entry(column), notes=notes, chosen=True)
+
+    def lacks_zone(self, current: DraftField) -> bool:
+        """Whether a field is a moment of one column whose texts name no time zone."""
+        is_read = "formats" in (current.operation or {}).get("datetime", {})
+        if self._fields[current.name].type is not ValueType.INSTANT or not is_read:
+            return False
+        texts = tuple(self.sample.counts(current.sources[0]))
+        return find_date_formats(texts, ValueType.INSTANT).assumes == ZONELESS
+
+    def in_zone(self, current: DraftField, zone: str) -> DraftField:
+        """A moment whose texts are read from the clocks of a zone, as a person chose.
+
+        Args:
+            current: A field that `lacks_zone`.
+            zone: The IANA name of the zone.
+
+        Returns:
+            The field; it stays open, with a note, if there is no such zone.
+        """
+        operation = current.operation or {}
+        made = _anew(current, current.sources, 1.0, f"chosen: the clocks of {zone}")
+        zoned = {**operation, "datetime": {**operation["datetime"], "time_zone": zone}}
+        made = self._checked(replace(made, operation=zoned))
+        return replace(made, chosen=made.operation is not None)
+
+    def in_unit(self, current: DraftField, unit: str) -> DraftField:
+        """A field of plain numbers that are in a unit, as a person says.
+
+        Args:
+            current: The field, of one column.
+            unit: The unit of the column, such as `mi`.
+
+        Returns:
+            The field; it stays open, with a note, if no arithmetic is known that makes the field's unit of it.
+        """
+        (column,) = current.sources
+        found = propose_conversion(
+            column,
+            current.name,
+            column_description=f"in {unit}",
+            field_description=str(self._leaves[current.name].get("description", "")),
+        )
+        made = _anew(current, (column,), 1.0, f"chosen: {column} is in {unit}")
+        if found is None or not found.expression:
+            return _opened(made, f"nothing is known that makes the field's unit of {unit}")
+        return replace(made, operation={"expression": found.expression}, chosen=True)
 
     def made_of(self, current: DraftField, column: str, *, confidence: float, reason: str) -> DraftField:
         """A field made of a column that somebody named; how its texts are read is found by the rules.
@@ -389,8 +468,10 @@ class Drafter:
             return _opened(drafted, f"{column}: {found.problem}")
         made = replace(drafted, operation=found.readings[0].entry(column))
         if found.settled is None:
-            ways = " or ".join(reading.means or _in_short(reading.options) for reading in found.readings)
-            made = _noted(made, f"{found.problem}; it may be {ways}", at_most=_UNSETTLED)
+            ways = [reading.means or _in_short(reading.options) for reading in found.readings]
+            named = all(way in found.problem for way in ways)
+            said = found.problem if named else f"{found.problem}; it may be {' or '.join(ways)}"
+            made = _noted(made, said, at_most=_UNSETTLED)
         if found.assumes:
             made = _noted(made, f"taken for granted: {found.assumes}", at_most=_ASSUMED)
         if value_type in (ValueType.NUMBER, ValueType.INTEGER):
@@ -402,7 +483,7 @@ class Drafter:
         try:
             self._parsed(drafted)
         except FlowError as error:
-            return _opened(drafted, str(error))
+            return _opened(drafted, error.message)
         return drafted
 
     def _parsed(self, drafted: DraftField) -> FlowVersion:
