@@ -18,9 +18,9 @@ from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
+from lume_dagster.generator.conversions import propose_conversion
 from lume_dagster.generator.formats import ColumnFormat, find_format
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
-from lume_dagster.generator.measures import propose_conversion
 from lume_dagster.generator.profile import Kind, Profile
 from lume_dagster.generator.sample import Sample
 
@@ -509,9 +509,7 @@ def _opened(drafted: DraftField, note: str) -> DraftField:
     )
 
 
-def _in_unit(
-    drafted: DraftField, column: str, schema: Mapping[str, Any], texts: ColumnFormat
-) -> DraftField:
+def _in_unit(drafted: DraftField, column: str, schema: Mapping[str, Any], texts: ColumnFormat) -> DraftField:
     """The field in its unit; marked where the column's and the field's are not plainly the same."""
     reading = texts.readings[0]
     found = propose_conversion(

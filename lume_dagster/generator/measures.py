@@ -1,12 +1,13 @@
 """How a column or a field is measured: what its name, its description and the signs beside its numbers say.
 
-Four things are told apart, as each may be said by itself: the unit, the currency, the scale (thousands, cents) and the
-period (per month, yearly). Where two sides do not plainly say the same, either exact arithmetic turns one into the
-other, or a problem says what is open: nothing of it is ever guessed.
+Five things are told apart, as each may be said by itself: the unit, the currency, the scale (thousands, cents), the
+period (per month, yearly) and the thing (per person). A word that may stand for several units stands for all of them,
+unless the other words say what the number is about: `m` is a metre of a length, and a million of a price.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from enum import Enum
 from fractions import Fraction
 from itertools import product as every_choice
 
-from lume_dagster.generator.units import Unit, conversion, is_convertible, product, units_of
+from lume_dagster.generator.units import Unit, product, units_of
 
 
 class Aspect(Enum):
@@ -24,10 +25,34 @@ class Aspect(Enum):
     CURRENCY = "currency"
     SCALE = "scale"
     PERIOD = "period"
+    THING = "thing"
 
 
-Measure = Mapping[Aspect, frozenset[Unit]]
-"""What is said of each aspect; several units if it is not clear which is meant."""
+@dataclass(frozen=True)
+class Measure:
+    """How a column or a field is measured.
+
+    Attributes:
+        units: What is said of each aspect, nothing of some; several units if it is not clear which is meant.
+        in_passing: Aspects of which a sentence only speaks, as in `how many miles are left`.
+    """
+
+    units: Mapping[Aspect, frozenset[Unit]]
+    in_passing: frozenset[Aspect] = frozenset()
+
+    def of(self, aspect: Aspect) -> frozenset[Unit]:
+        """What is said of an aspect; empty if nothing is."""
+        return self.units.get(aspect, frozenset())
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """A unit with its power, the several that a word can stand for side by side; `end` is the place behind it."""
+
+    units: tuple[Unit, ...]
+    power: int
+    end: int
+    number: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -73,12 +98,20 @@ _CONTEXT = {
 _KINDS_OF = {word: kind for kind, words in _CONTEXT.items() for word in words.split()}
 _ALSO = {"currency": {"scale"}, "time": {"months"}}
 _UNKNOWN = re.compile(r"\bin ([^\W\d_]{1,4})(?=[.,;)]|$)")
-_NO_UNITS = frozenset({"all", "full", "fact", "us", "uk", "eu", "use", "time", "cash", "kind", "part", "it", "year", "row",
-                       "text", "store", "that", "this", "them", "hand", "bank", "one", "two", "turn", "line"})  # fmt: skip
+_NO_UNITS = frozenset({
+    "all", "full", "fact", "us", "uk", "eu", "use", "time", "cash", "kind", "part", "it", "year", "row", "text", "that",
+    "this", "them", "hand", "bank", "one", "two", "turn", "line",
+})  # fmt: skip
 """Short words behind `in` that are no unit that the table lacks."""
+_ARTICLES = frozenset({"a", "an", "the"})
+_ODD_SINGULARS = frozenset({"foot", "inch"})
+_COUNTING = frozenset({"the", "a", "number", "count", "total", "of", "how", "many"})
+"""Words before a unit at the start of a sentence that is about nothing else."""
 _NEED_CONTEXT = frozenset({"in", "min", "t", "s", "h", "l", "c", "f"})
-_SHARED_BELOW = frozenset({"time", "volume"})
-_SHARED_ABOVE = frozenset({"length", "mass", "substance", "volume", "data"})
+_COUNTS = frozenset({"scale", "currency", "share"})
+_LONGEST, _MOST_PARTS = 4, 4
+_BELOW = frozenset({"time", "volume"})
+_ABOVE = frozenset({"length", "mass", "substance", "volume", "data"})
 
 
 def measure_of(name: str, description: str = "", beside: Iterable[str] = (), *, about: str = "") -> Measure:
@@ -90,9 +123,6 @@ def measure_of(name: str, description: str = "", beside: Iterable[str] = (), *, 
         beside: The signs that stand beside its numbers.
         about: All that is said of it and of what it is held against: a short word such as `m` is a metre of a length
             and a million of a price.
-
-    Returns:
-        Nothing of an aspect that nothing is said of.
     """
     words = {word.lower() for word in re.findall(r"[^\W\d_]+", _spaced(f"{name} {description} {about}"))}
     kinds = {_KINDS_OF[word] for word in words if word in _KINDS_OF}
@@ -100,6 +130,7 @@ def measure_of(name: str, description: str = "", beside: Iterable[str] = (), *, 
     sure = [*_in_name(name, kinds), *_beside(beside, kinds)]
     plain, loose = _in_sentence(description, kinds)
     said: dict[Aspect, frozenset[Unit]] = {}
+    in_passing: set[Aspect] = set()
     for aspect in Aspect:
         strong, weak = (
             [found for mention in mentions if (found := _of(mention, aspect))]
@@ -108,9 +139,11 @@ def measure_of(name: str, description: str = "", beside: Iterable[str] = (), *, 
         if given := strong or weak:
             common = frozenset.intersection(*given)
             said[aspect] = common or frozenset[Unit]().union(*given)
-    if not said and (unknown := _UNKNOWN.search(description)) and unknown[1].lower() not in _NO_UNITS:
+            in_passing |= set() if strong else {aspect}
+    unknown = _UNKNOWN.search(description)
+    if unknown and unknown[1].lower() not in _NO_UNITS and not {Aspect.UNIT, Aspect.CURRENCY} & said.keys():
         said[Aspect.UNIT] = frozenset({_thing(unknown[1])})
-    return said
+    return Measure(said, frozenset(in_passing))
 
 
 def _of(mention: _Mention, aspect: Aspect) -> frozenset[Unit]:
@@ -132,9 +165,20 @@ def _in_name(name: str, kinds: set[str]) -> Iterator[_Mention]:
             if short and word not in "%$€£¥₹‰" and not last:
                 continue
             told = any(unit.kind in kinds for unit in units_of(word))
+            if _is_one(word) and not last:
+                continue  # a `meter reading` is in no metres
             if (word in _NEED_CONTEXT or word in _ONE_OF_TIME) and not (last and told):
                 continue
         yield mention
+
+
+def _is_one(word: str) -> bool:
+    """Whether a word is a unit's name in full and in the singular, which often is none: `foot`, `stone`, `meter`."""
+    return len(word) > 2 and any(
+        word in unit.words and (f"{word}s" in unit.words or word in _ODD_SINGULARS)
+        for unit in units_of(word)
+        if unit.kind not in ("currency", "scale", "share")
+    )
 
 
 def _name_tokens(name: str) -> Iterator[str]:
@@ -169,24 +213,34 @@ def _in_sentence(text: str, kinds: set[str]) -> tuple[list[_Mention], list[_Ment
     tokens = tuple(_tokens(text))
     previous: _Mention | None = None
     for mention in _mentions(tokens, kinds, named=False):
-        before = tokens[mention.start - 1].lower() if mention.start else ""
+        before = next(
+            (one.lower() for one in reversed(tokens[: mention.start]) if one.lower() not in _ARTICLES), ""
+        )
         word = tokens[mention.start].lower()
-        whole = mention.end - mention.start == len([token for token in tokens if token != "."])
+        whole = mention.end - mention.start == sum(one != "." for one in tokens)
         alone = mention.end == len(tokens) or tokens[mention.end] in ".;,)]}"
         single = mention.factors == 1 and mention.end - mention.start == 1
         follows = (
             previous is not None
             and previous in plain
-            and tokens[previous.end : mention.start] in ((), ("of",), ("(",))
+            and tokens[previous.end : mention.start] in ((), ("of",), ("(",), ("or",), ("and",), ("/",))
         )
+        leads = all(token.lower() in _COUNTING for token in tokens[: mention.start])
         if single and word in _ONE_OF_TIME and before not in _OPEN and not follows:
+            continue
+        if single and word == "in" and before not in _OPEN and not whole:
             continue
         if before[:1].isdigit() and word not in "%":
             continue
         previous = mention
+        common = single and (len(word) <= 2 or word in _LONG_BUT_COMMON) and word not in "%‰€£"
         if whole or follows or before in ("in", "as", *_OPEN) or (before == "," and alone):
             plain.append(mention)
-        elif not single or (len(word) > 2 and word not in _LONG_BUT_COMMON) or word in "%‰€£":
+        elif common or (single and _is_one(word)):
+            continue
+        elif leads or not single:
+            plain.append(mention)
+        else:
             loose.append(mention)
     return plain, loose
 
@@ -208,243 +262,114 @@ def _mention(tokens: Sequence[str], at: int, kinds: set[str], *, named: bool) ->
         return _Mention(at, at + 1, ((Aspect.PERIOD, units_of(_PERIODS[word])[0]),), 2)
     if word == "in" and _factor(tokens, at + 1) and not units_of(" ".join(tokens[at : at + 2])):
         return None  # a preposition, and no inch
-    parts: list[tuple[tuple[Unit, ...], int]] = []
-    number = Fraction(1)
-    end = at
-    if word not in _EACH:
-        first = _factor(tokens, at)
-        if first is None:
-            return None
-        parts.append((first[0], first[1]))
-        end = first[2]
-    elif word != "per" and not (at + 1 < len(tokens) and tokens[at + 1].lower() in _ONE_OF_TIME):
+    first = None if word in _EACH else _factor(tokens, at)
+    if first is None and word not in _EACH:
         return None
-    while end < len(tokens):
-        below = _below(tokens, end, parts, named=named)
-        if below is None:
+    parts = [first] if first else []
+    end = first.end if first else at
+    while end < len(tokens) and len(parts) < _MOST_PARTS:
+        found = _below(tokens, end) or _adjacent(tokens, end, parts, named=named)
+        if found is None:
             break
-        units, power, number, end = below[0], below[1], number * below[2], below[3]
-        parts.append((units, power))
+        parts.append(found)
+        end = found.end
     if not parts:
         return None
-    meanings = tuple(dict.fromkeys(_meanings(parts, number, kinds)))
-    return _Mention(at, end, meanings, len(parts) + (word in _EACH))
+    return _Mention(at, end, tuple(dict.fromkeys(_meanings(parts, kinds))), len(parts) + (first is None))
 
 
-def _factor(tokens: Sequence[str], at: int) -> tuple[tuple[Unit, ...], int, int] | None:
-    """The units that stand at a place, their power, and where they end."""
+def _factor(tokens: Sequence[str], at: int) -> _Factor | None:
+    """The unit that stands at a place, squared and cubed ones included."""
     if at >= len(tokens):
         return None
-    word, power = tokens[at], 1
+    word = tokens[at]
     if word.lower() in _SQUARE | _CUBIC:
         at += 2 if tokens[at + 1 : at + 2] == (".",) else 1
-        base = _factor(tokens, at)
-        lengths = tuple(unit for unit in base[0] if unit.kind == "length") if base else ()
-        return (lengths, 2 if word.lower() in _SQUARE else 3, base[2]) if base and lengths else None
-    for length in (4, 3, 2, 1):
-        units = units_of(" ".join(tokens[at : at + length]))
-        if units and at + length <= len(tokens):
-            end = at + length
+        follows = tokens[at].lower() if at < len(tokens) else ""
+        base = None if follows in _SQUARE | _CUBIC else _factor(tokens, at)
+        return base and _of_length(base.units, 2 if word.lower() in _SQUARE else 3, base.end)
+    for end in range(min(at + _LONGEST, len(tokens)), at, -1):
+        if units := units_of(" ".join(tokens[at:end])):
             after = tokens[end].lower() if end < len(tokens) else ""
-            lengths = tuple(unit for unit in units if unit.kind == "length")
-            if lengths and after in _POWER_WORDS:
-                return lengths, _POWER_WORDS[after], end + 1
-            return units, 1, end
-    if word[-1:] in _POWER_SIGNS:
-        lengths = tuple(unit for unit in units_of(word[:-1]) if unit.kind == "length")
-        power = _POWER_SIGNS[word[-1]]
-        return (lengths, power, at + 1) if lengths else None
+            powered = (
+                _of_length(units, _POWER_WORDS.get(after, 1), end + 1) if after in _POWER_WORDS else None
+            )
+            return powered or _Factor(units, 1, end)
+    return _of_length(units_of(word[:-1]), _POWER_SIGNS.get(word[-1], 0), at + 1)
+
+
+def _of_length(units: Sequence[Unit], power: int, end: int) -> _Factor | None:
+    lengths = tuple(unit for unit in units if unit.kind == "length")
+    return _Factor(lengths, power, end) if lengths and power else None
+
+
+def _below(tokens: Sequence[str], at: int) -> _Factor | None:
+    """What stands behind a `per` or a stroke: a unit, some of them as in `l/100 km`, or a thing as in `per person`."""
+    word = tokens[at].lower()
+    one_of_time = at + 1 < len(tokens) and tokens[at + 1].lower() in _ONE_OF_TIME
+    if word not in ("per", "/") and not (word in _EACH and one_of_time):
+        return None
+    at += 1
+    number = Fraction(1)
+    if at < len(tokens) and re.fullmatch(r"[1-9][0-9]{0,8}", tokens[at]):
+        number, at = Fraction(tokens[at]), at + 1
+    found = _factor(tokens, at)
+    if found is not None:
+        return _Factor(found.units, -found.power, found.end, number)
+    if at < len(tokens) and tokens[at].isalpha():
+        return _Factor((_thing(tokens[at].lower()),), -1, at + 1, number)
     return None
 
 
-def _below(
-    tokens: Sequence[str], at: int, parts: Sequence[tuple[tuple[Unit, ...], int]], *, named: bool
-) -> tuple[tuple[Unit, ...], int, Fraction, int] | None:
-    """What stands below the line, or beside a unit: its units, their power, how many of them, and where it ends."""
-    word, number = tokens[at].lower(), Fraction(1)
-    if word in _EACH or word == "/":
-        if word in ("a", "an", "each", "every") and not (
-            at + 1 < len(tokens) and tokens[at + 1].lower() in _ONE_OF_TIME
-        ):
-            return None
-        at += 1
-        if at < len(tokens) and re.fullmatch(r"[1-9][0-9]*", tokens[at]):
-            number, at = Fraction(tokens[at]), at + 1
-        found = _factor(tokens, at)
-        if found is not None:
-            return found[0], -found[1], number, found[2]
-        if at < len(tokens) and tokens[at].isalpha():
-            return (_thing(tokens[at].lower()),), -1, number, at + 1
+def _adjacent(tokens: Sequence[str], at: int, parts: Sequence[_Factor], *, named: bool) -> _Factor | None:
+    """What stands right behind a unit and belongs to it: `thousand EUR`; in a name, which holds no stroke, `mg dl`."""
+    found = _factor(tokens, at)
+    if found is None or len(parts) != 1:
         return None
-    found = _factor(tokens, at) if parts else None
-    if found is None:
-        return None
-    above, beside = ({unit.kind for unit in units} for units in (parts[0][0], found[0]))
-    # In a name, which can hold no stroke, `mg_dl` and `km_h` are quotients.
-    if named and len(parts) == 1 and above & _SHARED_ABOVE and beside & _SHARED_BELOW:
-        below = tuple(unit for unit in found[0] if unit.kind in _SHARED_BELOW)
-        return below, -found[1], number, found[2]
-    if named and len(parts) == 1 and above & _SHARED_ABOVE and found[1] > 1:
-        return found[0], -found[1], number, found[2]
-    if above & {"scale", "currency"} and beside & {"scale", "currency"} and not above & beside:
-        return found[0], found[1], number, found[2]
-    return None
+    first, second = ({unit.kind for unit in units} for units in (parts[0].units, found.units))
+    if named and first & _ABOVE and (second & _BELOW or found.power > 1):
+        below = tuple(unit for unit in found.units if unit.kind in _BELOW or found.power > 1)
+        return _Factor(below, -found.power, found.end)
+    return found if first & _COUNTS and second & _COUNTS and not first & second else None
 
 
 def _thing(word: str) -> Unit:
-    """What is no unit and stands below the line: the person of `per person`."""
+    """A word that is no unit that we know: the person of `per person`, the IU of `in IU`."""
     return Unit(word, "thing", Fraction(1), frozenset({(word, 1)}))
 
 
-def _meanings(
-    parts: Sequence[tuple[tuple[Unit, ...], int]], number: Fraction, kinds: set[str]
-) -> Iterator[tuple[Aspect, Unit]]:
-    narrowed = [(_fitting(units, kinds), power) for units, power in parts]
-    for chosen in every_choice(*(units for units, _ in narrowed)):
-        factors = [(unit, power) for unit, (_, power) in zip(chosen, narrowed, strict=True)]
-        physical = []
-        counted = not any(
-            power > 0 and unit.kind not in ("currency", "scale", "share") for unit, power in factors
-        )
+def is_thing(unit: Unit) -> bool:
+    """Whether a unit is a word that we do not know as one, such as the person of `per person`."""
+    return unit.kind == "thing"
+
+
+def _meanings(parts: Sequence[_Factor], kinds: set[str]) -> Iterator[tuple[Aspect, Unit]]:
+    """What each choice of units says: the several that a word can stand for give as many."""
+    choices = [_fitting(part.units, kinds) for part in parts]
+    number = math.prod((part.number for part in parts), start=Fraction(1))
+    # A word that may be a scale or a unit, as in `5 m`, says neither for sure: its meanings stay side by side.
+    scaled = all(unit.kind in _COUNTS for unit in choices[0])
+    for chosen in every_choice(*choices):
+        factors = [(unit, part.power) for unit, part in zip(chosen, parts, strict=True)]
+        money = not any(power > 0 and unit.kind not in _COUNTS for unit, power in factors)
+        measured = []
         for unit, power in factors:
             if unit.kind == "currency" and power == 1:
                 yield Aspect.CURRENCY, unit
-            elif unit.kind == "scale" and power == 1:
-                # A word of several kinds that nothing decides on is left as it is: `5 m`.
-                yield (Aspect.SCALE if _is_scale(narrowed) else Aspect.UNIT), unit
-            elif counted and power == -1 and unit.kind in ("time", "months", "thing"):
+            elif unit.kind == "scale" and power == 1 and scaled:
+                yield Aspect.SCALE, unit
+            elif power == -1 and is_thing(unit):
+                yield Aspect.THING, unit
+            elif money and power == -1 and unit.kind in ("time", "months"):
                 yield Aspect.PERIOD, unit
             else:
-                physical.append((unit, power))
-        if physical:
-            yield Aspect.UNIT, product(physical, number)
-
-
-def _is_scale(parts: Sequence[tuple[tuple[Unit, ...], int]]) -> bool:
-    return all(unit.kind in ("scale", "currency") for units, _ in parts[:1] for unit in units)
+                measured.append((unit, power))
+        if measured:
+            yield Aspect.UNIT, product(measured, number)
 
 
 def _fitting(units: tuple[Unit, ...], kinds: set[str]) -> tuple[Unit, ...]:
     return tuple(unit for unit in units if unit.kind in kinds) or units
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What a column's numbers need to be a field's numbers: nothing, arithmetic, or somebody who knows more.
-
-    Attributes:
-        expression: The mapper's expression; empty if the numbers are to be taken as they are.
-        said: How both are measured, where there is an expression.
-        problem: What is open; there is no expression then.
-    """
-
-    expression: str = ""
-    said: str = ""
-    problem: str = ""
-
-
-def propose_conversion(
-    column: str,
-    field: str,
-    *,
-    column_description: str = "",
-    field_description: str = "",
-    beside: Iterable[str] = (),
-    values: Sequence[float] = (),
-    is_hundredth: bool = False,
-) -> Conversion:
-    """Turn a column's numbers into those of a field, where it is plainly said how both are measured.
-
-    Args:
-        column: The source column's name, such as `distance_mi`.
-        field: The field's name.
-        column_description: What is known about the column.
-        field_description: What the schema says, such as `Distance in kilometres`.
-        beside: The signs that stand beside the column's numbers.
-        values: Numbers of the column: those from 0 to 1 are no percents.
-        is_hundredth: `%` stood beside the numbers, and they are a hundredth of what was written.
-
-    Returns:
-        A problem where the two sides do not plainly say the same and no exact arithmetic leads from one to the other.
-
-    Example:
-        >>> propose_conversion("distance_mi", "distance", field_description="Distance in km").expression
-        'distance_mi * 1.609344'
-    """
-    source = dict(measure_of(column, column_description, beside, about=f"{field} {field_description}"))
-    target = measure_of(field, field_description, about=f"{column} {column_description}")
-    if unknown := {unit for unit in target.get(Aspect.UNIT, ()) if unit.kind == "thing"}:
-        if {unit.name.lower() for unit in unknown} <= set(_spaced(column).lower().split()):
-            target = {}
-    if is_hundredth:
-        source[Aspect.UNIT] = target.get(Aspect.UNIT) and frozenset({_OF_ONE}) or frozenset()
-    elif not source.get(Aspect.UNIT) and _is_shown(column, target.get(Aspect.UNIT, frozenset()), values):
-        source[Aspect.UNIT] = target[Aspect.UNIT]
-    convert: list[tuple[Unit, Unit]] = []
-    problems: list[str] = []
-    for aspect in Aspect:
-        ours, theirs = source.get(aspect, frozenset()), target.get(aspect, frozenset())
-        if ours == theirs or _says_little(aspect, ours, theirs):
-            continue
-        pair = (*ours, *theirs) if len(ours) == len(theirs) == 1 else None
-        if pair is None or aspect in (Aspect.CURRENCY, Aspect.PERIOD) or not is_convertible(*pair):
-            problems.append(_problem(aspect, column, ours, theirs))
-        elif _is_doubtful(*pair, values):
-            problems.append(f"{column} is called {pair[0].name}, and its numbers do not look like it")
-        else:
-            convert.append(pair)
-    if problems or not convert:
-        return Conversion(problem="; ".join(problems))
-    one, other = convert[0] if len(convert) == 1 else (product(zip(side, (1, 1))) for side in zip(*convert))
-    expression = conversion(column, one, other)
-    return Conversion(expression, f"{column} is in {one.name}, the field in {other.name}") if expression else Conversion()
-
-
-_PERCENT, _OF_ONE = units_of("percent")[0], units_of("fraction")[0]
-_RATES = frozenset({"rate", "share", "ratio", "proportion", "humidity", "satz", "quote", "anteil", "taux"})
-
-
-def _is_shown(column: str, wanted: frozenset[Unit], values: Sequence[float]) -> bool:
-    """Whether the numbers of a column whose name says no unit show that they are percents, or shares of 1."""
-    sizes = [abs(value) for value in values if value]
-    if not sizes:
-        return False
-    if wanted == {_OF_ONE}:
-        return max(sizes) <= 1 and min(sizes) < 1
-    is_rate = bool(_RATES & set(_spaced(column).lower().split()))
-    return wanted == {_PERCENT} and is_rate and 2 * sum(1 < size <= 100 for size in sizes) > len(sizes)
-
-
-def _is_doubtful(source: Unit, target: Unit, values: Sequence[float]) -> bool:
-    """Whether percents are none: all of them from 0 to 1; or shares of 1 are far above it."""
-    sizes = [abs(value) for value in values]
-    if not sizes or not {source, target} & {_OF_ONE}:
-        return False
-    return max(sizes) > 1 if source == _OF_ONE else max(sizes) <= 1
-
-
-def _says_little(aspect: Aspect, ours: frozenset[Unit], theirs: frozenset[Unit]) -> bool:
-    """Whether only one side speaks, and nothing is open by that.
-
-    A field of which no currency is told takes any; `per person` on one side alone is what the number is about.
-    """
-    if aspect is Aspect.CURRENCY:
-        return not theirs
-    things = all(unit.kind == "thing" for unit in ours | theirs)
-    return aspect is Aspect.PERIOD and things and not (ours and theirs)
-
-
-def _problem(aspect: Aspect, column: str, ours: frozenset[Unit], theirs: frozenset[Unit]) -> str:
-    word = "per" if aspect is Aspect.PERIOD else "in"
-    if not ours:
-        return f"the field is {word} {_either(theirs)}; nothing says that {column} is"
-    if not theirs:
-        return f"{column} is {word} {_either(ours)}; nothing says that the field is"
-    return f"{column} is {word} {_either(ours)}, the field {word} {_either(theirs)}"
-
-
-def _either(units: frozenset[Unit]) -> str:
-    return " or ".join(sorted(unit.name for unit in units))
 
 
 def units_beside(sign: str) -> frozenset[Unit]:

@@ -224,7 +224,7 @@ def _by_word() -> tuple[dict[str, tuple[Unit, ...]], dict[str, tuple[Unit, ...]]
 
 
 def units_of(word: str) -> tuple[Unit, ...]:
-    """The units that a word, or some with blanks between them, can stand for: `hp` for two, `mJ` for one, `mj` for two."""
+    """The units that a word, or some with blanks between them, can stand for: `mJ` for one, `mj` for two."""
     exact, folded = _by_word()
     word = word.replace("\u03bc", "µ")
     return (exact.get(word, ()) if word != word.lower() else ()) or folded.get(word.lower(), ())
