@@ -82,6 +82,10 @@ _PERIODS = {
 _EACH = frozenset({"per", "a", "an", "each", "every"})
 _ONE_OF_TIME = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 """Words that are a unit only where the context says so: a `minute` may be that of a departure."""
+_CLEAR = frozenset({
+    "kg", "km", "cm", "mm", "mg", "ml", "dl", "ft", "lb", "gb", "kb", "kw", "kj", "hz", "%", "‰", "€", "$", "£", "¥", "₹",
+})  # fmt: skip
+"""Short words and signs that are hardly anything but a unit, wherever they stand."""
 _LONG_BUT_COMMON = frozenset({"min", "bar", "atm", "bps", "cent", "mol"})
 _CONTEXT = {
     "length": "length depth height width distance diameter radius altitude elevation thickness rainfall rain snowfall "
@@ -93,7 +97,8 @@ _CONTEXT = {
     "pressure": "pressure barometer druck",
     "volume": "volume capacity volumen",
     "data": "size storage memory disk file download upload traffic ram",
-    "currency": "price amount revenue sales cost costs salary income budget turnover fee payment spend profit",
+    "currency": "price amount revenue sales cost costs salary income budget turnover fee payment spend profit "
+    "fare wage wages tip toll subtotal",
 }
 _KINDS_OF = {word: kind for kind, words in _CONTEXT.items() for word in words.split()}
 _ALSO = {"currency": {"scale"}, "time": {"months"}}
@@ -161,8 +166,7 @@ def _in_name(name: str, kinds: set[str]) -> Iterator[_Mention]:
         word = tokens[mention.start].lower()
         if not inside and mention.factors == 1 and mention.end - mention.start == 1:
             last = mention.start > 0 and mention.end == len(tokens)
-            short = len(word) <= 2 or word in _LONG_BUT_COMMON
-            if short and word not in "%$€£¥₹‰" and not last:
+            if _is_common(word) and not last:
                 continue
             told = any(unit.kind in kinds for unit in units_of(word))
             if _is_one(word) and not last:
@@ -170,6 +174,11 @@ def _in_name(name: str, kinds: set[str]) -> Iterator[_Mention]:
             if (word in _NEED_CONTEXT or word in _ONE_OF_TIME) and not (last and told):
                 continue
         yield mention
+
+
+def _is_common(word: str) -> bool:
+    """Whether a word that may be a unit is so short or so common that it mostly is none."""
+    return (len(word) <= 2 and word not in _CLEAR) or word in _LONG_BUT_COMMON
 
 
 def _is_one(word: str) -> bool:
@@ -230,13 +239,12 @@ def _in_sentence(text: str, kinds: set[str]) -> tuple[list[_Mention], list[_Ment
             continue
         if single and word == "in" and before not in _OPEN and not whole:
             continue
-        if before[:1].isdigit() and word not in "%":
+        if before[:1].isdigit() and word != "%":
             continue
         previous = mention
-        common = single and (len(word) <= 2 or word in _LONG_BUT_COMMON) and word not in "%‰€£"
         if whole or follows or before in ("in", "as", *_OPEN) or (before == "," and alone):
             plain.append(mention)
-        elif common or (single and _is_one(word)):
+        elif single and (_is_common(word) or _is_one(word)):
             continue
         elif leads or not single:
             plain.append(mention)

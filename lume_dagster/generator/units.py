@@ -180,8 +180,7 @@ UNITS = (
     _unit("mol", "substance", "1", "mol"),
     _unit("mmol", "substance", "0.001", "mmol|millimole|millimoles"),
     _unit("µmol", "substance", "0.000001", "µmol|umol|micromole|micromoles"),
-    _unit("degrees", "angle", "1", "deg|degree|degrees"),
-    _unit("radians", "plane angle", "1", "rad|radian|radians"),  # no exact number of degrees
+    _unit("radians", "plane angle", "1", "rad|radian|radians"),  # degrees are what nobody names
     _unit("mA", "current", "0.001", "mA|milliampere|milliamperes"),
     _unit("A", "current", "1", "amp|amps|ampere|amperes"),
     _unit("mV", "voltage", "0.001", "mV|millivolt|millivolts"),
