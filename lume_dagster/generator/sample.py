@@ -35,6 +35,7 @@ class Sample:
         table: Its records as texts, those that could not be parsed left out; at most the first 200,000.
         source: The `source` of a flow version that reads it; only what differs from the defaults.
         is_stage: The batch is known by its stage only: it is the stored input of a run.
+        label: What messages call the batch, if other than its name.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sample:
     table: pa.Table
     source: Mapping[str, Any]
     is_stage: bool = False
+    label: str | None = None
 
     @cached_property
     def profile(self) -> Profile:
@@ -82,7 +84,9 @@ def probe(source: Mapping[str, Any]) -> FlowVersion:
     return parse_flow(document, name="sample", version="v1", path="<sample>")
 
 
-def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Path) -> Sample:
+def read_sample(
+    engine: Engine, path: str, source: Mapping[str, Any], folder: Path, label: str | None = None
+) -> Sample:
     """Stage a batch, and read it as a sample.
 
     The encoding of a text file is found out if `source` does not say it, and written down in the result.
@@ -92,6 +96,7 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
         path: The batch.
         source: How it is written, as a flow file says it; empty for what its extension tells.
         folder: An existing folder for the stage.
+        label: What messages call the batch; its path if not given.
 
     Raises:
         BatchError: The batch cannot be read; the message says why.
@@ -99,19 +104,19 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
     """
     asked = dict(source) if "encoding" in source else {**source, "encoding": "detect"}
     try:
-        batch = engine.ingest(probe(asked), path, folder)
+        batch = engine.ingest(probe(asked), path, folder, name=label)
     except BatchError as error:
         if _holds_nul(path):
             raise BatchError(f"{error}. It holds NUL bytes: it is no text file") from error
         raise
     if (odd := next(filter(_NO_TEXT.search, batch.columns), None)) is not None:
         raise BatchError(
-            f"{path}: the names of columns hold control characters, as {odd[:40]!r} does; is it a text file?"
+            f"{label or path}: the names of columns hold control characters, as {odd[:40]!r} does; is it a text file?"
         )
     written = dict(source)
     if "encoding" not in source and batch.info.encoding not in (None, "utf-8"):
         written["encoding"] = batch.info.encoding
-    return Sample(path, batch, _texts(batch), written)
+    return Sample(path, batch, _texts(batch), written, label=label)
 
 
 def _holds_nul(path: str) -> bool:

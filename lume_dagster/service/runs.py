@@ -213,8 +213,8 @@ class LumeService:
     def _sample(self, engine: Engine, source_path: str, source: Mapping[str, Any], folder: Path) -> Sample:
         if source_path.startswith(STORED_INPUT_PREFIX):
             return open_sample(engine, self._work.executor.stored_input(source_path))
-        path, _ = self._uploads.find(source_path, probe(source))
-        return read_sample(engine, path, source, folder)
+        found = self._uploads.find(source_path, probe(source))
+        return read_sample(engine, found.path, source, folder, found.name)
 
     def correct_run(self, run_id: str, request: CorrectRun) -> tuple[Run, bool]:
         """Maps the batch of a run again, with some of its rejects corrected.
