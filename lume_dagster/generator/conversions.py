@@ -60,12 +60,13 @@ def propose_conversion(
         source = _in_unit(source, frozenset({_OF_ONE}) if wanted else frozenset())
     elif not source.of(Aspect.UNIT) and (_is_named(column, wanted) or _is_shown(column, wanted, values)):
         source = _in_unit(source, wanted)
+    things = _defining(column, field) | _defining(field, column)
     passing = source.in_passing | target.in_passing
     ours, theirs = [], []
     problems: list[str] = []
     for aspect in Aspect:
         units = source.of(aspect), target.of(aspect)
-        if units[0] == units[1] or _says_little(aspect, *units):
+        if units[0] == units[1] or _says_little(aspect, *units, things):
             continue
         one, other = (next(iter(side)) if len(side) == 1 else None for side in units)
         if one is None or other is None or aspect in passing or not _is_exact(aspect, one, other):
@@ -84,6 +85,7 @@ def propose_conversion(
 
 
 _PERCENT, _OF_ONE = units_of("percent")[0], units_of("fraction")[0]
+_ANY_THING = frozenset({"unit", "item", "piece", "each", "one"})
 _RATES = frozenset({"rate", "share", "ratio", "proportion", "humidity", "satz", "quote", "anteil", "taux"})
 
 
@@ -125,14 +127,22 @@ def _is_doubtful(source: Unit, target: Unit, values: Sequence[float]) -> bool:
     return max(sizes) > 1 if source == _OF_ONE else max(sizes) <= 1
 
 
-def _says_little(aspect: Aspect, ours: frozenset[Unit], theirs: frozenset[Unit]) -> bool:
+def _says_little(
+    aspect: Aspect, ours: frozenset[Unit], theirs: frozenset[Unit], defining: frozenset[Unit]
+) -> bool:
     """Whether only one side speaks, and nothing is open by that.
 
-    A field of which no currency is told takes any; `per person` on one side alone is what the number is about.
+    A field of which no currency is told takes any; `per person` in a sentence is what the number is about.
     """
     if aspect is Aspect.CURRENCY:
         return not theirs
-    return aspect is Aspect.THING and not (ours and theirs)
+    return aspect is Aspect.THING and not (ours and theirs) and not defining & (ours | theirs)
+
+
+def _defining(name: str, other: str) -> frozenset[Unit]:
+    """The things that a name divides by, as `gdp_per_capita` does, where the other name does not speak of them."""
+    things = measure_of(name).of(Aspect.THING)
+    return frozenset(thing for thing in things if thing.name not in _words(other) | _ANY_THING)
 
 
 def _problem(aspect: Aspect, column: str, ours: frozenset[Unit], theirs: frozenset[Unit]) -> str:

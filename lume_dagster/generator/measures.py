@@ -7,10 +7,9 @@ unless the other words say what the number is about: `m` is a metre of a length,
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 from itertools import product as every_choice
@@ -66,7 +65,8 @@ class _Mention:
 
 
 _TOKEN = re.compile(
-    r"°\s?[CFcf](?![^\W_])|[ktmKTM][€]|[^\W\d_]+[²³]|[A-Za-z]{1,4}[23](?![^\W_])|[^\W\d_]+|\d+(?:[.,]\d+)*|[%‰€$£¥₹/()\[\]{},.;:-]"
+    r"°\s?[CFcf](?![^\W_])|[ktmKTM]€|[A-Za-z]{1,3}\$|[^\W\d_]+[²³]|[A-Za-z]{1,4}\^?[23](?![^\W_])"
+    r"|[^\W\d_]+|\d+(?:[.,]\d+)*|[%‰€$£¥₹/()\[\]{},.;:-]"
 )
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
 _SCALED_CURRENCY = re.compile(r"([ktm])(eur|usd|gbp|chf|€)", re.IGNORECASE)
@@ -80,10 +80,11 @@ _PERIODS = {
     "annual": "year", "annually": "year", "annum": "year",
 }  # fmt: skip
 _EACH = frozenset({"per", "a", "an", "each", "every"})
+_LASTING = frozenset({"hour", "day", "week", "month", "year"})
 _ONE_OF_TIME = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 """Words that are a unit only where the context says so: a `minute` may be that of a departure."""
 _CLEAR = frozenset({
-    "kg", "km", "cm", "mm", "mg", "ml", "dl", "ft", "lb", "gb", "kb", "kw", "kj", "hz", "%", "‰", "€", "$", "£", "¥", "₹",
+    "kg", "km", "cm", "mm", "mg", "ml", "dl", "ft", "lb", "gb", "kb", "kj", "hz", "%", "‰", "€", "$", "£", "¥", "₹",
 })  # fmt: skip
 """Short words and signs that are hardly anything but a unit, wherever they stand."""
 _LONG_BUT_COMMON = frozenset({"min", "bar", "atm", "bps", "cent", "mol"})
@@ -96,6 +97,8 @@ _CONTEXT = {
     "speed": "speed velocity wind gust geschwindigkeit",
     "pressure": "pressure barometer druck",
     "volume": "volume capacity volumen",
+    "share": "interest yield spread discount margin rate",
+    "data rate": "bandwidth bit bitrate throughput network",
     "data": "size storage memory disk file download upload traffic ram",
     "currency": "price amount revenue sales cost costs salary income budget turnover fee payment spend profit "
     "fare wage wages tip toll subtotal",
@@ -105,7 +108,7 @@ _ALSO = {"currency": {"scale"}, "time": {"months"}}
 _UNKNOWN = re.compile(r"\bin ([^\W\d_]{1,4})(?=[.,;)]|$)")
 _NO_UNITS = frozenset({
     "all", "full", "fact", "us", "uk", "eu", "use", "time", "cash", "kind", "part", "it", "year", "row", "text", "that",
-    "this", "them", "hand", "bank", "one", "two", "turn", "line",
+    "this", "them", "hand", "bank", "one", "two", "turn", "line", "care", "need", "work", "debt",
 })  # fmt: skip
 """Short words behind `in` that are no unit that the table lacks."""
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -115,6 +118,8 @@ _COUNTING = frozenset({"the", "a", "number", "count", "total", "of", "how", "man
 _NEED_CONTEXT = frozenset({"in", "min", "t", "s", "h", "l", "c", "f"})
 _COUNTS = frozenset({"scale", "currency", "share"})
 _LONGEST, _MOST_PARTS = 4, 4
+_MOST_READ = 2_000
+"""Characters of a name or a description that are looked at."""
 _BELOW = frozenset({"time", "volume"})
 _ABOVE = frozenset({"length", "mass", "substance", "volume", "data"})
 
@@ -129,7 +134,9 @@ def measure_of(name: str, description: str = "", beside: Iterable[str] = (), *, 
         about: All that is said of it and of what it is held against: a short word such as `m` is a metre of a length
             and a million of a price.
     """
-    words = {word.lower() for word in re.findall(r"[^\W\d_]+", _spaced(f"{name} {description} {about}"))}
+    name, description = name[:_MOST_READ], description[:_MOST_READ]
+    around = _spaced(f"{name} {description} {about[: 2 * _MOST_READ]}")
+    words = {word.lower() for word in re.findall(r"[^\W\d_]+", around)}
     kinds = {_KINDS_OF[word] for word in words if word in _KINDS_OF}
     kinds |= {also for kind in kinds for also in _ALSO.get(kind, ())}
     sure = [*_in_name(name, kinds), *_beside(beside, kinds)]
@@ -303,7 +310,7 @@ def _factor(tokens: Sequence[str], at: int) -> _Factor | None:
                 _of_length(units, _POWER_WORDS.get(after, 1), end + 1) if after in _POWER_WORDS else None
             )
             return powered or _Factor(units, 1, end)
-    return _of_length(units_of(word[:-1]), _POWER_SIGNS.get(word[-1], 0), at + 1)
+    return _of_length(units_of(word[:-1].rstrip("^")), _POWER_SIGNS.get(word[-1], 0), at + 1)
 
 
 def _of_length(units: Sequence[Unit], power: int, end: int) -> _Factor | None:
@@ -314,8 +321,8 @@ def _of_length(units: Sequence[Unit], power: int, end: int) -> _Factor | None:
 def _below(tokens: Sequence[str], at: int) -> _Factor | None:
     """What stands behind a `per` or a stroke: a unit, some of them as in `l/100 km`, or a thing as in `per person`."""
     word = tokens[at].lower()
-    one_of_time = at + 1 < len(tokens) and tokens[at + 1].lower() in _ONE_OF_TIME
-    if word not in ("per", "/") and not (word in _EACH and one_of_time):
+    lasting = at + 1 < len(tokens) and tokens[at + 1].lower() in _LASTING
+    if word not in ("per", "/") and not (word in _EACH and lasting):
         return None
     at += 1
     number = Fraction(1)
@@ -354,26 +361,31 @@ def is_thing(unit: Unit) -> bool:
 def _meanings(parts: Sequence[_Factor], kinds: set[str]) -> Iterator[tuple[Aspect, Unit]]:
     """What each choice of units says: the several that a word can stand for give as many."""
     choices = [_fitting(part.units, kinds) for part in parts]
-    number = math.prod((part.number for part in parts), start=Fraction(1))
     # A word that may be a scale or a unit, as in `5 m`, says neither for sure: its meanings stay side by side.
     scaled = all(unit.kind in _COUNTS for unit in choices[0])
     for chosen in every_choice(*choices):
-        factors = [(unit, part.power) for unit, part in zip(chosen, parts, strict=True)]
-        money = not any(power > 0 and unit.kind not in _COUNTS for unit, power in factors)
-        measured = []
-        for unit, power in factors:
+        factors = [(unit, part.power, part.number) for unit, part in zip(chosen, parts, strict=True)]
+        money = not any(power > 0 and unit.kind not in _COUNTS for unit, power, _ in factors)
+        measured: list[tuple[Unit, int]] = []
+        below = Fraction(1)
+        for unit, power, number in factors:
             if unit.kind == "currency" and power == 1:
                 yield Aspect.CURRENCY, unit
             elif unit.kind == "scale" and power == 1 and scaled:
                 yield Aspect.SCALE, unit
             elif power == -1 and is_thing(unit):
-                yield Aspect.THING, unit
+                yield Aspect.THING, _several(unit, number)
             elif money and power == -1 and unit.kind in ("time", "months"):
-                yield Aspect.PERIOD, unit
+                yield Aspect.PERIOD, _several(unit, number)
             else:
                 measured.append((unit, power))
+                below *= number
         if measured:
-            yield Aspect.UNIT, product(measured, number)
+            yield Aspect.UNIT, product(measured, below)
+
+
+def _several(unit: Unit, number: Fraction) -> Unit:
+    return unit if number == 1 else replace(unit, name=f"{number} {unit.name}", factor=unit.factor * number)
 
 
 def _fitting(units: tuple[Unit, ...], kinds: set[str]) -> tuple[Unit, ...]:

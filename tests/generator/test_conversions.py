@@ -104,6 +104,24 @@ def test_what_is_only_mentioned_is_no_ground_for_arithmetic() -> None:
     assert propose_conversion("weight_lb", "weight", field_description="in kg or g").problem
 
 
+def test_a_number_below_the_line_counts() -> None:
+    assert propose_conversion("cost_per_1000_km", "cost_per_km").expression == "cost_per_1000_km / 1000"
+    told = propose_conversion("cases_per_1000_people", "cases_per_people", field_description="")
+    assert told.problem == "cases_per_1000_people is per 1000 people, the field per people"
+    assert propose_conversion("gdp", "gdp_per_capita").problem
+    assert not propose_conversion("unit_price", "price_per_unit").problem
+
+
+def test_dollars_of_other_countries_are_no_us_dollars() -> None:
+    for sign in ("A$", "CA$", "HK$"):
+        assert propose_conversion("fare", "fare_usd", beside=[sign]).problem
+        assert (
+            propose_conversion("fare_usd", "fare", field_description=f"Fare in {sign}.").problem
+            or sign == "HK$"
+        )
+    assert not propose_conversion("fare", "fare_usd", beside=["US$"]).problem
+
+
 def test_numbers_may_show_that_they_are_percents_or_are_none() -> None:
     def open_for(column: str, description: str, values: list[float]) -> bool:
         return bool(propose_conversion(column, "x", field_description=description, values=values).problem)
