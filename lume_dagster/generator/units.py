@@ -314,7 +314,7 @@ def _signed(number: Fraction) -> str:
 
 def _decimal(number: Fraction) -> str | None:
     """A number with decimals; None if they do not end."""
-    digits = next((digits for digits in range(16) if 10**digits % number.denominator == 0), None)
+    digits = next((digits for digits in range(18) if 10**digits % number.denominator == 0), None)
     if digits is None:
         return None
     sign, number = ("-", -number) if number < 0 else ("", number)
