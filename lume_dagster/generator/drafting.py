@@ -522,8 +522,10 @@ def _in_unit(drafted: DraftField, column: str, schema: Mapping[str, Any], texts:
     )
     if found.problem:
         return _noted(drafted, found.problem, at_most=_ASSUMED)
-    if not found.expression or texts.settled is None:
+    if not found.expression:
         return drafted
+    if texts.settled is None:
+        return _noted(drafted, found.said, at_most=_UNSETTLED)
     if reading.operation != "extract":
         return _opened(drafted, f"{found.said}, and the column holds more than plain numbers")
     return replace(
