@@ -307,7 +307,10 @@ class Drafter:
             proposal.confidence,
             # Whether the values go into the field is said anew, once an operation is found for them.
             tuple(reason for reason in proposal.reasons if reason != proposal.misfit),
-            () if proposal.matched or proposal.confidence < ACCEPTED else ("something speaks against it",),
+            proposal.notes
+            or (
+                () if proposal.matched or proposal.confidence < ACCEPTED else ("something speaks against it",)
+            ),
             proposal.runners_up,
         )
         if proposal.operation is None:
@@ -429,7 +432,7 @@ class Drafter:
         absent: dict[str, list[str]] = {}
         for field in draft.fields:
             target = self._fields[field.name]
-            if target.type in (ValueType.TEXT, ValueType.LIST):
+            if self._takes_texts(field):
                 continue
             for column in field.sources:
                 found = find_format(self.sample.counts(column), target.type, name=f"{column} {field.name}")
@@ -454,6 +457,12 @@ class Drafter:
             draft, notes=(*draft.notes, *(start + "; ".join(what) for start, what in said if what))
         )
 
+    def _takes_texts(self, field: DraftField) -> bool:
+        """Whether a column's text counts as it is: in a text, and in a number that is put together with its sign."""
+        value_type = self._fields[field.name].type
+        together = value_type in (ValueType.NUMBER, ValueType.INTEGER) and "concat" in field.entry
+        return together or value_type in (ValueType.TEXT, ValueType.LIST)
+
     def _values_of(self, text: str, absent_in: Iterable[str], draft: Draft) -> tuple[str, ...]:
         """The columns that fields take texts from, and that may hold a text as a value.
 
@@ -462,8 +471,7 @@ class Drafter:
         elsewhere = [
             column
             for field in draft.fields
-            if self._fields[field.name].type in (ValueType.TEXT, ValueType.LIST)
-            and not self.options(field.name)
+            if self._takes_texts(field) and not self.options(field.name)
             for column in field.sources
         ]
         table = self.sample.table
