@@ -99,7 +99,7 @@ def test_whose_clocks_are_meant(folder: Path) -> None:
 
 def test_which_unit_a_column_has(folder: Path) -> None:
     made = reviewed(folder, "unit", "parsecs", "unit", "mi", fields=("dist",))
-    assert "nothing is known that makes the field's unit of parsecs" in made.output
+    assert "nothing is known of the unit parsecs" in made.output
     assert entry(folder, "dist") == {"expression": "dist * 1.609344"}
 
 

@@ -22,6 +22,7 @@ from lume_dagster.generator.conversions import propose_conversion
 from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
 from lume_dagster.generator.formats import ColumnFormat, find_format
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
+from lume_dagster.generator.measures import measure_of
 from lume_dagster.generator.profile import Kind, Profile
 from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
@@ -271,13 +272,15 @@ class Drafter:
             The field; it stays open, with a note, if no arithmetic is known that makes the field's unit of it.
         """
         (column,) = current.sources
+        made = _anew(current, (column,), 1.0, f"chosen: {column} is in {unit}")
+        if not measure_of("", f"in {unit}").units:
+            return _opened(made, f"nothing is known of the unit {unit}")
         found = propose_conversion(
             column,
             current.name,
             column_description=f"in {unit}",
             field_description=_said_of(self._leaves[current.name]),
         )
-        made = _anew(current, (column,), 1.0, f"chosen: {column} is in {unit}")
         if found.problem:
             return _opened(made, found.problem)
         operation = {"expression": found.expression} if found.expression else {"extract": column}
