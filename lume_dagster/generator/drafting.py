@@ -7,7 +7,8 @@ much of the sample is marked: it is for people to look at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,11 +16,13 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lume_dagster.engine import FlowError, FlowVersion, parse_flow
+from lume_dagster.engine.json_path import parse_path
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
 from lume_dagster.generator.formats import find_format, propose_conversion
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
+from lume_dagster.generator.names import parse_name, word_similarity
 from lume_dagster.generator.profile import Profile
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.units import unit_said
@@ -28,6 +31,8 @@ _ASSUMED = 0.7
 """The most confidence of a field that takes for granted what nothing says."""
 _UNSETTLED = 0.5
 """The most confidence of a field whose texts can be read in two ways."""
+_ALIKE = 0.6
+"""How alike words are that mean the same."""
 _MOST_CLASSES = 5_000
 _MOST_TOLD = 5
 _ABSENT = "stands for no value: "
@@ -179,12 +184,13 @@ class Drafter:
         Raises:
             SampleError: There is nothing to compare, or a column's name is not unique.
         """
-        proposals = propose(self.sample.profile, {"properties": self._leaves}, self.wanted)
+        proposals = self._proposals()
         drafted = Draft(
             description,
             self.sample.source,
             self.target_schema,
-            tuple(self._drafted(proposal) for proposal in proposals),
+            tuple(self._drafted(proposals[name]) for name in self._leaves),
+            self.sample.notes,
         )
         return self.with_absent_texts(drafted)
 
@@ -297,6 +303,36 @@ class Drafter:
         """Whether a field's values are to be masked wherever they are shown."""
         return self._fields[field].sensitive
 
+    def _proposals(self) -> dict[str, Proposal]:
+        """A proposal a field. Lists go to arrays; objects that are read by their paths go to no field as a whole."""
+        nested, profile = self.sample.nested, self.sample.profile
+        starts = {re.split(r"[.\[]", name, maxsplit=1)[0] for name in self.columns if parse_path(name)}
+        arrays = {name for name in self._leaves if self._fields[name].type is ValueType.LIST}
+        lists = _some(profile, lambda name: name in nested.lists)
+        others = _some(
+            profile,
+            lambda name: (
+                not (name in nested.objects and name in starts)
+                and not (name in nested.lists and (arrays or name in starts or "[*]" in name))
+            ),
+        )
+        if not others.columns or not (arrays and lists.columns):
+            return _by_field(propose(others if others.columns else profile, self._schema(), self.wanted))
+        if len(arrays) == len(self._leaves):
+            return _by_field(propose(lists, self._schema(), self.wanted))
+        return {
+            **_by_field(propose(lists, self._schema(arrays), self.wanted)),
+            **_by_field(propose(others, self._schema(self._leaves.keys() - arrays), self.wanted)),
+        }
+
+    def _schema(self, names: Collection[str] | None = None) -> dict[str, Any]:
+        """The fields, or some of them, as the properties of a schema."""
+        return {
+            "properties": {
+                name: leaf for name, leaf in self._leaves.items() if names is None or name in names
+            }
+        }
+
     def _drafted(self, proposal: Proposal) -> DraftField:
         name = proposal.target_field
         drafted = DraftField(
@@ -323,6 +359,8 @@ class Drafter:
         options = options_of(schema)
         if options:
             made = self._classified(plain, column, options)
+        elif field.type is ValueType.LIST and column in self.sample.nested.lists:
+            made = plain
         elif field.type is ValueType.LIST:
             made = _noted(plain, "the field is an array, and the column may be none", at_most=_ASSUMED)
         elif field.type is ValueType.TEXT:
@@ -332,6 +370,12 @@ class Drafter:
         return self._checked(made)
 
     def _as_text(self, drafted: DraftField, column: str) -> DraftField:
+        nested = self.sample.nested
+        if column in nested.objects or column in nested.lists:
+            held = "objects" if column in nested.objects else "lists"
+            return _noted(
+                drafted, f"{column} holds JSON {held}, whose text the field would get", at_most=_UNSETTLED
+            )
         if any(text != text.strip() for text in self.sample.counts(column)):
             return replace(drafted, operation={"extract": column, "steps": ["trim"]})
         return drafted
@@ -400,7 +444,26 @@ class Drafter:
             self._parsed(drafted)
         except FlowError as error:
             return _opened(drafted, str(error))
+        longest = self.sample.nested.longest
+        for column in drafted.sources:
+            if column in longest:
+                drafted = _noted(
+                    drafted,
+                    f"{column} is of the first item, and lists have up to {longest[column]}",
+                    at_most=_ASSUMED,
+                )
+            if self._is_of_parent_only(drafted.name, column):
+                drafted = _noted(
+                    drafted, f"the field may be another part of what {column} is in", at_most=_ASSUMED
+                )
         return drafted
+
+    def _is_of_parent_only(self, field: str, column: str) -> bool:
+        """Whether a field is like a nested column only for the name of the object that the column lies in."""
+        *above, last = [str(step)[1:] for step in parse_path(column) or ("",) if isinstance(step, str)]
+        schema = self._leaves[field]
+        said = " ".join((field, str(schema.get("title", "")), str(schema.get("description", ""))))
+        return any(_is_named(name, field) for name in above) and not _is_named(last, said)
 
     def _parsed(self, drafted: DraftField) -> FlowVersion:
         """The field as the only one of a flow version."""
@@ -443,7 +506,10 @@ class Drafter:
                 texts.append(text)
                 told.append(where)
         if texts:
-            draft = replace(draft, source={**draft.source, "null_values": list(dict.fromkeys(["", *texts]))})
+            told_before = draft.source.get("null_values", [""])
+            draft = replace(
+                draft, source={**draft.source, "null_values": list(dict.fromkeys([*told_before, *texts]))}
+            )
         said = ((_ABSENT, told), (_AMBIGUOUS, kept))
         return replace(
             draft, notes=(*draft.notes, *(start + "; ".join(what) for start, what in said if what))
@@ -469,6 +535,21 @@ class Drafter:
             for column in dict.fromkeys(elsewhere)
             if pc.any(pc.equal(table.column(column), text)).as_py()
         )
+
+
+def _some(profile: Profile, wanted: Callable[[str], bool]) -> Profile:
+    """A profile of some of the columns, by their names."""
+    return replace(profile, columns=tuple(column for column in profile.columns if wanted(column.name)))
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a word of a name is one of a text, or much like one."""
+    told = parse_name(text).tokens
+    return any(word_similarity(one, other) >= _ALIKE for one in parse_name(name).tokens for other in told)
+
+
+def _by_field(proposals: Iterable[Proposal]) -> dict[str, Proposal]:
+    return {proposal.target_field: proposal for proposal in proposals}
 
 
 def _leaves(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
