@@ -291,6 +291,10 @@ class Drafter:
             unclassified=left,
         )
 
+    def left_open(self, current: DraftField, why: str) -> DraftField:
+        """A field whose proposal does not hold on the sample: open, with the column among the others."""
+        return _opened(current, why)
+
     def options(self, field: str) -> tuple[Option, ...]:
         """The options of a field; empty if it has none."""
         return options_of(self._leaves[field])

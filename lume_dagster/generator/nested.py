@@ -40,7 +40,8 @@ def find_nested(table: pa.Table) -> Nested:
     Args:
         table: The texts; of each column the first 1,000 are looked at.
     """
-    objects, lists = set(), set()
+    objects: set[str] = set()
+    lists: set[str] = set()
     found = _Paths()
     for name in table.column_names:
         values = _parsed(table.column(name).slice(0, _LOOKED_AT).to_pylist())

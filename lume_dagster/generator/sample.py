@@ -95,7 +95,7 @@ def probe(source: Mapping[str, Any], columns: Sequence[str] = ()) -> FlowVersion
         FlowError: It says something that is not possible.
     """
     text = {"type": ["string", "null"]}
-    read = {f"f{place}": {"extract": column} for place, column in enumerate(columns)}
+    read: dict[str, Any] = {f"f{place}": {"extract": column} for place, column in enumerate(columns)}
     document = {
         "source": {**source, "optional": [*source.get("optional", ()), *columns]}
         if columns
