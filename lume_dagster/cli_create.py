@@ -128,7 +128,7 @@ def create_command(
     from lume_dagster.generator.advice import take_advice  # noqa: PLC0415
     from lume_dagster.generator.drafting import Drafter  # noqa: PLC0415
     from lume_dagster.generator.matching import SampleError  # noqa: PLC0415
-    from lume_dagster.generator.trial import read_wrongly, try_proposals  # noqa: PLC0415
+    from lume_dagster.generator.trial import try_proposals  # noqa: PLC0415
     from lume_dagster.service.errors import ServiceError  # noqa: PLC0415
     from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415
     from lume_dagster.service.runs import LumeService  # noqa: PLC0415
@@ -162,14 +162,13 @@ def create_command(
                 draft, trial = _Review(session, engine, drafter, trial).of(draft)
             elif not as_json:
                 _print_draft(session, draft, trial, sample)
-        why = _useless(draft, trial)
-        file = _write(catalog, flow_version, draft, is_draft=why is not None)
+        file, refusal = _write(catalog, flow_version, draft, trial, sample)
     except (EngineError, SampleError, ServiceError, ValueError) as error:
         raise click.ClickException(_by_options(str(error))) from error
-    if why:
+    if refusal:
         if as_json:
             click.echo(json.dumps(_told(draft, trial, sample, file=str(file)), indent=2))
-        raise _refused(why, file, _by_options(read_wrongly(draft, trial, sample)))
+        raise refusal
     with session.client() as client:
         run = client.run(flow_version, source_path).wait()
     if as_json:
@@ -238,13 +237,6 @@ def _useless(draft: Draft, trial: Trial) -> str | None:
     return None
 
 
-def _refused(why: str, file: Path, wrongly: str) -> click.ClickException:
-    """What ends the command where only a draft was written."""
-    return click.ClickException(
-        f"{why} in {file}, and then: lume-dagster flows promote {file}{visible(wrongly, _SHOWN_MESSAGE)}"
-    )
-
-
 def _by_options(message: str) -> str:
     """A message with the options of the command for what a flow file says of its source."""
     message = _SET_SOURCE.sub(
@@ -253,15 +245,24 @@ def _by_options(message: str) -> str:
     return _SOURCE.sub(lambda found: f"--{_OPTION_OF.get(found[1], found[1])}", message)
 
 
-def _write(catalog: FlowCatalog, flow_version: str, draft: Draft, *, is_draft: bool) -> Path:
-    """Writes the version, or a draft to edit where it would map nothing."""
+def _write(
+    catalog: FlowCatalog, flow_version: str, draft: Draft, trial: Trial, sample: Sample
+) -> tuple[Path, click.ClickException | None]:
+    """Writes the version; or a draft to edit where it would map nothing, and what to end the command with then."""
     from lume_dagster.generator.flow_file import flow_file  # noqa: PLC0415
+    from lume_dagster.generator.trial import read_wrongly  # noqa: PLC0415
 
+    wrongly = visible(_by_options(read_wrongly(draft, trial, sample)), _SHOWN_MESSAGE)
+    if all(field.is_open for field in draft.fields):
+        raise click.ClickException(f"no field gets a column of the sample{wrongly}")
     text = flow_file(draft)
-    if is_draft:
-        return catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
+    if why := _useless(draft, trial):
+        file = catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
+        return file, click.ClickException(
+            f"{why} in {file}, and then: lume-dagster flows promote {file}{wrongly}"
+        )
     catalog.create(flow_version, text)
-    return catalog.path(flow_version)
+    return catalog.path(flow_version), None
 
 
 def _language_model(session: Session, given: dict[str, Any]) -> LanguageModel | None:
@@ -367,7 +368,7 @@ def _print_draft(session: Session, draft: Draft, trial: Trial, sample: Sample) -
     kinds = ", ".join(f"{kind} {count}" for kind, count in trial.by_type.items())
     click.echo(
         f"{trial.rows} records of the sample: {trial.mapped} mapped, {trial.rejected} rejected"
-        + (f" for {kinds}" if kinds else "")
+        + (f" (errors: {kinds})" if kinds else "")
         + " (* required, ? to be looked at)"
     )
 

@@ -18,12 +18,20 @@ import pyarrow.compute as pc
 from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.json_path import parse_path
 from lume_dagster.engine.schema import TargetField, read_target_schema
-from lume_dagster.engine.values import ValueType
-from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
+from lume_dagster.engine.values import ValueType, is_value
+from lume_dagster.generator.classification import (
+    Option,
+    Scalar,
+    classify,
+    lookup_entry,
+    options_of,
+)
+from lume_dagster.generator.derived_schema import TEMPORAL
+from lume_dagster.generator.evidence import field_traits, is_possible, source_traits
 from lume_dagster.generator.formats import find_format, propose_conversion
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.names import parse_name, word_similarity
-from lume_dagster.generator.profile import Profile
+from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.units import unit_said
 
@@ -34,6 +42,8 @@ _UNSETTLED = 0.5
 _ALIKE = 0.6
 """How alike words are that mean the same."""
 _MOST_CLASSES = 5_000
+_MOST_OPTIONS = 300
+"""Up to how many options stand in a lookup as values of their own."""
 _MOST_TOLD = 5
 _ABSENT = "stands for no value: "
 _AMBIGUOUS = "may stand for no value, and is read as it is: "
@@ -190,7 +200,7 @@ class Drafter:
             self.sample.source,
             self.target_schema,
             tuple(self._drafted(proposals[name]) for name in self._leaves),
-            self.sample.notes,
+            (*self.sample.notes, *self._rewritten()),
         )
         return self.with_absent_texts(drafted)
 
@@ -307,6 +317,17 @@ class Drafter:
         """Whether a field's values are to be masked wherever they are shown."""
         return self._fields[field].sensitive
 
+    def _rewritten(self) -> Iterator[str]:
+        """Fields whose wanted records write dates or times otherwise than a flow does."""
+        for column in self.wanted.columns if self.wanted else ():
+            value_type = self._fields[column.name].type if column.name in self._fields else ValueType.TEXT
+            odd = next((text for text, _ in column.values if not is_value(text, value_type)), None)
+            if column.kind in TEMPORAL and odd is not None:
+                yield (
+                    f"{column.name} is a {value_type.value}, which a flow writes as ISO 8601 has it; the wanted "
+                    f"records write {odd!r}"
+                )
+
     def _proposals(self) -> dict[str, Proposal]:
         """A proposal a field. Lists go to arrays; objects that are read by their paths go to no field as a whole."""
         nested, profile = self.sample.nested, self.sample.profile
@@ -353,8 +374,24 @@ class Drafter:
         if proposal.operation is None:
             return drafted
         if "extract" in proposal.operation:
-            return self._of_column(drafted, proposal.sources[0])
-        return self._checked(drafted)
+            return self._explained(self._of_column(drafted, proposal.sources[0]))
+        return self._explained(self._checked(drafted))
+
+    def _explained(self, drafted: DraftField) -> DraftField:
+        """The field, with a note that says why it is marked if nothing else does."""
+        if drafted.operation is None or drafted.accepted or drafted.notes:
+            return drafted
+        wanted = field_traits(drafted.name, self._leaves[drafted.name], None)
+        for column in drafted.sources:
+            found = self.sample.profile.column(column)
+            if not is_possible(source_traits(found), wanted):
+                held = self._fields[drafted.name].type.value
+                return _noted(
+                    drafted, f"{column} looks like {found.kind.value}, the field is {held}", at_most=1.0
+                )
+        rivals = [one.source for one in drafted.runners_up if 2 * one.confidence >= drafted.confidence]
+        said = f"it may be {' or '.join(rivals)} as well" if rivals else "little tells that it is this column"
+        return _noted(drafted, f"a guess: {said}", at_most=1.0)
 
     def _of_column(self, drafted: DraftField, column: str) -> DraftField:
         """The field, with the operation that makes its values of the column's texts."""
@@ -380,17 +417,40 @@ class Drafter:
             return _noted(
                 drafted, f"{column} holds JSON {held}, whose text the field would get", at_most=_UNSETTLED
             )
+        if (said := self._form_differs(drafted.name, column)) is not None:
+            drafted = _noted(drafted, said, at_most=_UNSETTLED)
         if any(text != text.strip() for text in self.sample.counts(column)):
             return replace(drafted, operation={"extract": column, "steps": ["trim"]})
         return drafted
+
+    def _form_differs(self, field: str, column: str) -> str | None:
+        """How the column's form differs from that of the wanted records, or why that cannot be told."""
+        wanted = next(
+            (one for one in (self.wanted.columns if self.wanted else ()) if one.name == field), None
+        )
+        if wanted is None or wanted.kind in (Kind.TEXT, Kind.EMPTY, Kind.BINARY):
+            return None
+        found = self.sample.profile.column(column)
+        form, other = _form(wanted), _form(found)
+        if form and other and form != other:
+            return f"the wanted records write it as {form}, {column} as {other} (9 for digits, A and a for letters)"
+        least, _, most = wanted.lengths
+        if wanted.kind is Kind.INTEGER and least == most > found.lengths[0]:
+            return f"the wanted records write it in {most} digits, {column} in fewer"
+        if wanted.kind in TEMPORAL:
+            return f"the wanted records do not tell which is the day and which the month; {column} is taken as it is"
+        return None
 
     def _classified(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
         counts = self.sample.counts(column)
         if all(text in {option.text for option in options} for text in counts):
             return drafted
         made = self._lookup(drafted, column, options)
-        if made.operation is None or made.operation["lookup"]["table"]:
+        if made.operation is None:
             return made
+        if table := made.operation["lookup"]["table"]:
+            known = {**table, **_themselves(options, counts, table)}
+            return replace(made, operation={"lookup": {**made.operation["lookup"], "table": known}})
         return _opened(drafted, f"no value of {column} is clearly one of the options")
 
     def _lookup(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
@@ -539,6 +599,33 @@ class Drafter:
             for column in dict.fromkeys(elsewhere)
             if pc.any(pc.equal(table.column(column), text)).as_py()
         )
+
+
+def _themselves(
+    options: Sequence[Option], values: Collection[str], table: Mapping[str, Scalar]
+) -> dict[str, Scalar]:
+    """The options as values of the source that mean themselves, for batches that have them later; but no numbers.
+
+    None if the sample uses an option's text in another meaning, as that of another list of codes.
+
+    Args:
+        options: The options.
+        values: The values of the sample.
+        table: What those that are classified mean.
+    """
+    texts = {option.text: option.value for option in options if isinstance(option.value, str)}
+    if len(texts) > _MOST_OPTIONS or any(text in texts and texts[text] != table[text] for text in table):
+        return {}
+    return {
+        text: value
+        for text, value in texts.items()
+        if text not in values and not text.replace(".", "", 1).isdecimal()
+    }
+
+
+def _form(column: ColumnProfile) -> str:
+    """How nearly all values of a column are written; empty if there is no one way."""
+    return next((form for form, share in column.shapes[:1] if share >= ACCEPTED), "")
 
 
 def _some(profile: Profile, wanted: Callable[[str], bool]) -> Profile:
