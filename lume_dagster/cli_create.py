@@ -212,7 +212,7 @@ def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
     from lume_dagster.generator.profile import profile_csv  # noqa: PLC0415
 
     if file.suffix.lower() == ".csv":
-        wanted = profile_csv(file)
+        wanted = profile_csv(file, delimiter=_delimiter_of(file))
         return derive_schema(wanted), wanted
     if file.suffix.lower() not in (".json", ".yaml", ".yml"):
         raise ValueError(f"{file}: a target schema is a .json or .yaml file, or a .csv of wanted records")
@@ -220,6 +220,13 @@ def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
     if not isinstance(schema, dict):
         raise ValueError(f"{file}: must hold an object, the JSON Schema of one target record")  # noqa: TRY004
     return schema, None
+
+
+def _delimiter_of(file: Path) -> str:
+    """The delimiter of a CSV file by its header: a comma if it has one."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        header = lines.readline()
+    return max(",;\t|", key=header.count) if "," not in header else ","
 
 
 def _useless(draft: Draft, trial: Trial) -> str | None:

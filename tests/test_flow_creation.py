@@ -190,6 +190,12 @@ def test_records_in_the_wanted_format_are_a_schema(folder: Path) -> None:
     }
 
 
+def test_records_in_the_wanted_format_may_have_another_delimiter(folder: Path) -> None:
+    (folder / "wanted.csv").write_text("id;amount\n7;1.5\n")
+    schema, _ = cli_create.read_wanted(folder / "wanted.csv")
+    assert [inner["type"] for inner in schema["properties"].values()] == ["integer", "number"]
+
+
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
@@ -484,7 +490,7 @@ def test_blanks_at_the_ends_of_values_are_seen(folder: Path) -> None:
 def test_what_cannot_be_json_is_named(service: LumeService) -> None:
     schema = {"type": "object", "properties": {"when": {"type": "string"}}}
     with LumeClient("http://lume.test", transport=EmbeddedTransport(service)) as client:
-        odd = [{"when": "x"}, {"when": datetime(2024, 1, 1)}]  # noqa: DTZ001
+        odd: list[dict[str, Any]] = [{"when": "x"}, {"when": datetime(2024, 1, 1)}]  # noqa: DTZ001
         with pytest.raises(ValueError, match="source_data cannot be written as JSON: record 2, 'when':"):
             client.create_flow("a", schema, source_data=odd)
         with pytest.raises(ValueError, match=r"record 1, 'when':.* None where there is no value"):

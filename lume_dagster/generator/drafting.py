@@ -385,7 +385,7 @@ class Drafter:
         for column in drafted.sources:
             found = self.sample.profile.column(column)
             if not is_possible(source_traits(found), wanted):
-                held = self._fields[drafted.name].type.value
+                held = wanted.kind.value if wanted.kind else "text"
                 return _noted(
                     drafted, f"{column} looks like {found.kind.value}, the field is {held}", at_most=1.0
                 )

@@ -44,8 +44,11 @@ def find_nested(table: pa.Table) -> Nested:
     lists: set[str] = set()
     found = _Paths()
     for name in table.column_names:
-        values = _parsed(table.column(name).slice(0, _LOOKED_AT).to_pylist())
-        if not values:
+        texts = table.column(name).slice(0, _LOOKED_AT).drop_null()
+        # Most columns are told by one look.
+        if not len(texts) or not texts[0].as_py().startswith(("{", "[")):
+            continue
+        if not (values := _parsed(texts.to_pylist())):
             continue
         (objects if any(map(_holds_objects, values)) else lists).add(name)
         if _NAME.fullmatch(name):
@@ -61,13 +64,11 @@ def find_nested(table: pa.Table) -> Nested:
     )
 
 
-def _parsed(texts: Iterable[str | None]) -> list[Any]:
+def _parsed(texts: Iterable[str]) -> list[Any]:
     """The values of a column; none unless each of its texts is a JSON object or list."""
     values = []
     for text in texts:
-        if text is None or text == "":
-            continue
-        if text[0] not in "{[":
+        if not text.startswith(("{", "[")):
             return []
         try:
             value = json.loads(text)

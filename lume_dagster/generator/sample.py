@@ -35,7 +35,7 @@ _DATA = frozenset({
 })  # fmt: skip
 _LABEL = re.compile(r"(?:19|20)[0-9]{2}|[0-9]{1,2}")
 """Years and small numbers, as columns are named in tables of figures."""
-_NO_HEADER = "the header looks like a record"
+NO_HEADER = "the header looks like a record"
 _REMEDY = "a batch needs a row with the names of its columns, and that row is no record"
 _NO_TEXT = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\ufffd]")
 """Characters that no text holds, unlike tabs and line breaks, which the names of columns in workbooks do."""
@@ -152,10 +152,10 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
         nested = replace(find_nested(table), longest=nested.longest)
     sample = Sample(path, batch, table, written, nested=nested)
     notes = [f"not read, as they hold no texts: {', '.join(left_out[:_MOST_NAMED])}"] if left_out else []
-    if batch.info.format in _WITH_HEADER and (names := _names_like_values(sample.profile)):
-        notes.append(
-            f"{_NO_HEADER}: its names {', '.join(map(repr, names))} are written like values; {_REMEDY}"
-        )
+    if batch.info.format in _WITH_HEADER and (places := _names_like_values(sample.profile)):
+        # What stands there may be values of a record, which no message may hold.
+        shown = ", ".join(map(str, places[:_MOST_NAMED]))
+        notes.append(f"{NO_HEADER}: what it names column {shown} is written like a value; {_REMEDY}")
     return replace(sample, notes=tuple(notes))
 
 
@@ -211,11 +211,12 @@ def _delimited(
     return next(((read, {"delimiter": delimiter}) for delimiter, read in likely.items()), (batch, {}))
 
 
-def _names_like_values(profile: Profile) -> tuple[str, ...]:
-    """Names of columns that are of the kind of their columns' values, as those of a first record are."""
-    found = [column.name for column in profile.columns if column.kind in _DATA and _is_like_values(column)]
-    labels = [name for name in found if _LABEL.fullmatch(name)]
-    return () if len(labels) > 1 and labels == found else tuple(found[:_MOST_NAMED])
+def _names_like_values(profile: Profile) -> tuple[int, ...]:
+    """The places, from 1, of columns whose names are of the kind of their values, as those of a first record are."""
+    found = [column for column in profile.columns if column.kind in _DATA and _is_like_values(column)]
+    if len(found) > 1 and all(_LABEL.fullmatch(column.name) for column in found):
+        return ()
+    return tuple(column.position + 1 for column in found)
 
 
 def _is_like_values(column: ColumnProfile) -> bool:

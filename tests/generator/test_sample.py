@@ -177,3 +177,67 @@ def test_what_source_says_stands_for_nothing_is_absent(drafted: Drafting, tmp_pa
     draft, trial = drafted(path, {"id": {"type": "integer"}, "amount": NUMBER}, null_values=["", "999"])
     assert draft.source == {"null_values": ["", "999", "n/a"]}
     assert trial.after["amount"] == ("1.5", "2.5", "3.0")
+
+
+DAY = {"type": ["string", "null"], "format": "date"}
+MOMENT = {"type": ["string", "null"], "format": "date-time"}
+
+
+@pytest.mark.parametrize(
+    ("values", "schema", "after"),
+    [
+        (["1\u00a0234,50", "20,00"], NUMBER, "1234.5"),
+        (["1'234.50", "20.00"], NUMBER, "1234.5"),
+        (["12 000", "5 000", "7"], NUMBER, "12000.0"),
+        (["9999-12-31", "2024-02-15", "2024-03-15"], DAY, "9999-12-31"),
+        (["2024-01-05 23:30 CET", "2024-02-05 00:00 CET"], MOMENT, "2024-01-05T22:30:00Z"),
+    ],
+)
+def test_what_is_read_in_one_way_is_not_marked(
+    drafted: Drafting, tmp_path: Path, values: list[str], schema: dict[str, Any], after: str
+) -> None:
+    path = tmp_path / "written.csv"
+    path.write_text("d\n" + "\n".join(f'"{value}"' for value in values * 3), encoding="utf-8")
+    draft, trial = drafted(path, {"d": schema})
+    assert draft.field("d").accepted, draft.field("d")
+    assert trial.after["d"][0] == after
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "field", "note"),
+    [
+        (
+            "d",
+            ["0000-00-00", *(f"2024-0{month}-15" for month in range(1, 6))],
+            "d",
+            "d looks like text, the field is date",
+        ),
+        (
+            "Org",
+            ["Acme", "Bolt"],
+            "organisation_name_of_the_payer",
+            "a guess: little tells that it is this column",
+        ),
+    ],
+)
+def test_a_mark_says_why(
+    drafted: Drafting, tmp_path: Path, header: str, values: list[str], field: str, note: str
+) -> None:
+    path = tmp_path / "marked.csv"
+    path.write_text("\n".join([header, *values * 3]))
+    made = drafted(path, {field: DAY if field == "d" else TEXT})[0].field(field)
+    assert made.operation is not None
+    assert not made.accepted
+    assert note in made.notes
+
+
+def test_options_mean_themselves_unless_the_sample_says_otherwise(drafted: Drafting, tmp_path: Path) -> None:
+    path = tmp_path / "options.csv"
+    path.write_text("country\nGermany\nFrance\n")
+    country = {"type": "string", "enum": ["DE", "FR", "US"]}
+    table = drafted(path, {"country": country})[0].field("country").entry["lookup"]["table"]
+    assert table == {"Germany": "DE", "France": "FR", "DE": "DE", "FR": "FR", "US": "US"}
+    path.write_text("level\nlow\nhigh\n")
+    level = {"type": "integer", "oneOf": [{"const": 1, "title": "low"}, {"const": 2, "title": "high"}]}
+    table = drafted(path, {"level": level})[0].field("level").entry["lookup"]["table"]
+    assert table == {"low": 1, "high": 2}
