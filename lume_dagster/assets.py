@@ -20,6 +20,7 @@ from lume_dagster.translator import (
     LumeAssetProps,
     refuse_same_keys,
 )
+from lume_dagster.urls import refuse_credentials
 
 SourcePath = str | Callable[[str], str]
 
@@ -134,6 +135,10 @@ def _props(flow_version: str, flow: FlowVersionInfo | None) -> Callable[[AssetKi
 def _source_path_function(source_path: SourcePath, flow_version: str) -> Callable[[str], str]:
     if callable(source_path):
         return source_path
+    try:
+        refuse_credentials(source_path)
+    except ValueError as error:
+        raise dg.DagsterInvalidDefinitionError(f"source_path of {flow_version}: {error}") from None
     if PARTITION_PLACE not in source_path:
         raise dg.DagsterInvalidDefinitionError(
             f"source_path {source_path!r} of {flow_version} names the same batch for every partition; put "

@@ -141,7 +141,7 @@ class BatchEvents:
     def _stopped(self, run: LumeRun, stopped: Mapping[str, Verdict]) -> dg.Failure:
         reasons = "; ".join(f"{name}: {verdict.summary}" for name, verdict in stopped.items())
         return dg.Failure(
-            f"the audit stopped the batch {run.source_path!r} of {run.id}: {reasons}. Its mapped output is not "
+            f"the audit stopped the batch {run.shown_source_path!r} of {run.id}: {reasons}. Its mapped output is not "
             "published; an earlier one stays. Correct the batch and force a rerun, or materialize this asset again "
             "with admit: true and a reason.",
             metadata=failure_metadata(run, self.flow, self.lume.url_of(run)),

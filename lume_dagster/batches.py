@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 
 from lume_dagster.client import LumeError
 from lume_dagster.partitions import PARTITION_PLACE
+from lume_dagster.urls import refuse_credentials
 
 # What changes when a file is replaced, by the names that the file systems of fsspec give it.
 _FILE_MARKS = (
@@ -29,9 +30,6 @@ _FILE_MARKS = (
     "created",
 )
 _KEY = re.compile("[^/.][^/]*", re.DOTALL)
-_USER = re.compile(r"([a-z0-9+.-]*)://([^/?#]*)@", re.IGNORECASE)
-# Before the `@` of an Azure store stands the container.
-_CONTAINER_STORES = ("abfs", "abfss", "az", "adl")
 
 
 class BatchSource(Protocol):
@@ -85,12 +83,7 @@ class BatchFiles:
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for protocol, user in _USER.findall(self.path):
-            if ":" in user or protocol.lower() not in _CONTAINER_STORES:
-                raise ValueError(
-                    f"path {protocol}://...: credentials have no place in a path, which is shown; give them in "
-                    "storage_options"
-                )
+        refuse_credentials(self.path, "path", "give them in storage_options")
         if self.path.count(PARTITION_PLACE) != 1:
             raise ValueError(
                 f"path {self.path!r} has to hold {PARTITION_PLACE} once, where the partition key belongs"

@@ -26,14 +26,16 @@ from lume_dagster.client import (
     LumeClient,
     LumeError,
     LumeRun,
+    Page,
     RunHandle,
     RunStatus,
     diff_flow_versions,
 )
 from lume_dagster.client.current_run import current_run
 from lume_dagster.connect import LumeConnection
-from lume_dagster.plain_text import whole
+from lume_dagster.plain_text import visible, whole
 from lume_dagster.results_file import write_results_file
+from lume_dagster.urls import without_credentials
 
 if TYPE_CHECKING:
     from lume_dagster.engine import FlowVersion
@@ -55,6 +57,13 @@ _STATUS_STYLES = {
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def _paged(command: Command) -> Command:
+    """The options of a command whose list comes page by page."""
+    size = click.option("--size", type=click.IntRange(1, 100), default=20)
+    page = click.option("--page", type=click.IntRange(min=1), default=1)
+    return page(size(command))
+
+
 @dataclass(frozen=True)
 class Session:
     """What the commands share: the Lume, and where they print."""
@@ -71,10 +80,10 @@ class Session:
         except (LumeError, ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
-    def embedded_settings(self) -> ServiceSettings:
+    def embedded_settings(self, max_upload: str | None = None) -> ServiceSettings:
         """The settings of the embedded Lume; what is wrong with them ends the command likewise."""
         try:
-            return self.connection.embedded_settings()
+            return self.connection.embedded_settings(max_upload)
         except LumeError as error:
             raise click.ClickException(str(error)) from error
 
@@ -175,8 +184,7 @@ def runs() -> None:
 @click.option("--flow-version", help="Only runs of this flow version.")
 @click.option("--source-path", help="Only runs of this batch.")
 @click.option("--status", help="Only runs of these statuses, separated by commas.")
-@click.option("--page", type=click.IntRange(min=1), default=1)
-@click.option("--size", type=click.IntRange(1, 100), default=20)
+@_paged
 @_as_json
 @click.pass_obj
 def list_runs(
@@ -197,9 +205,10 @@ def list_runs(
     table = _table("run", "flow version", "source path", "status", "source", "mapped", "rejected", "created")
     for run in found.items:
         created = run.created_at.strftime("%Y-%m-%d %H:%M:%S") if run.created_at else ""
-        table.add_row(run.id, run.flow_version, Text(run.source_path), _status(run), *_counts(run), created)
-    session.console.print(table)
-    session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} runs", style="dim")
+        table.add_row(
+            run.id, run.flow_version, Text(run.shown_source_path), _status(run), *_counts(run), created
+        )
+    _print_page(session, table, found, "runs")
 
 
 @runs.command("show")
@@ -216,8 +225,7 @@ def show_run(session: Session, run_id: str, as_json: bool) -> None:
 @runs.command("results")
 @click.argument("run_id")
 @click.option("--kind", type=_RESULT_KINDS, default="mapped", help="Mapped records, or rejects.")
-@click.option("--page", type=click.IntRange(min=1), default=1)
-@click.option("--size", type=click.IntRange(1, 100), default=20)
+@_paged
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -245,8 +253,7 @@ def show_results(
     table = _table(*(records[0] if records else ["no records"]))
     for record in records:
         table.add_row(*("" if value is None else Text(str(value)) for value in record.values()))
-    session.console.print(table)
-    session.console.print(f"page {found.page} of {max(found.pages, 1)}, {found.total} records", style="dim")
+    _print_page(session, table, found, "records")
 
 
 @runs.command("cancel")
@@ -503,8 +510,13 @@ def _print_sample(found: dict[str, Any]) -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, help="Port to listen on.")
+@click.option(
+    "--max-upload",
+    metavar="SIZE",
+    help="How large a file may be that is handed over, such as 500MB (LUME_MAX_UPLOAD, else 1GiB).",
+)
 @click.pass_obj
-def serve(session: Session, host: str, port: int) -> None:
+def serve(session: Session, host: str, port: int, max_upload: str | None) -> None:
     """Serve the embedded Lume over HTTP.
 
     If LUME_API_KEY is set, each request has to carry it in the header lume-api-key.
@@ -517,7 +529,7 @@ def serve(session: Session, host: str, port: int) -> None:
         raise click.ClickException(
             f"serve needs the package {error.name!r}: install 'lume-dagster[serve]'"
         ) from error
-    settings = session.embedded_settings()
+    settings = session.embedded_settings(max_upload)
     if settings.language_model_fault:
         raise click.ClickException(settings.language_model_fault)
     try:
@@ -558,15 +570,17 @@ def _print_run(session: Session, run: LumeRun, as_json: bool) -> None:
     facts.add_column(style="dim")
     facts.add_row("run", run.id)
     facts.add_row("flow version", run.flow_version)
-    facts.add_row("source path", Text(run.source_path))
+    facts.add_row("source path", Text(run.shown_source_path))
+    if run.source is not None and run.source.file_name:
+        facts.add_row("source file", Text(visible(run.source.file_name)))
     facts.add_row("status", _status(run))
     for name, count in zip(("source rows", "mapped", "rejected"), _counts(run), strict=True):
         facts.add_row(name, count)
     if run.duration_seconds is not None:
         facts.add_row("duration", f"{run.duration_seconds:.2f} s")
     if (locations := run.target_locations) is not None:
-        facts.add_row("mapped at", Text(locations.mapped or "(nothing mapped)"))
-        facts.add_row("rejects at", Text(locations.rejects or ""))
+        facts.add_row("mapped at", Text(without_credentials(locations.mapped or "(nothing mapped)")))
+        facts.add_row("rejects at", Text(without_credentials(locations.rejects or "")))
     if run.error_message:
         facts.add_row("error", Text(run.error_message, style="red"))
     session.console.print(facts, soft_wrap=True)
@@ -603,6 +617,11 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=column in _NEVER_WRAPPED)
     return table
+
+
+def _print_page(session: Session, table: Table, page: Page[Any], what: str) -> None:
+    session.console.print(table)
+    session.console.print(f"page {page.page} of {max(page.pages, 1)}, {page.total} {what}", style="dim")
 
 
 def _print_json(document: Any) -> None:

@@ -7,6 +7,7 @@ which of the two answers.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from lume_dagster import client
 from lume_dagster.client import ClientSettings, LumeError
+from lume_dagster.urls import without_credentials
 
 if TYPE_CHECKING:
     from lume_dagster.client import AsyncLumeClient, LumeClient
@@ -30,8 +32,8 @@ class LumeConnection(BaseModel):
     """Which Lume to speak to, and how patiently.
 
     What is not given is read from the environment: `LUME_BASE_URL`, `LUME_API_KEY`, `LUME_HOME`, `LUME_FLOWS`,
-    `LUME_STORE_URL`. Without a base URL, the embedded Lume of this process is used; `LUME_LLM_BASE_URL` and the other
-    variables of that prefix name a language model for it.
+    `LUME_STORE_URL`, `LUME_MAX_UPLOAD`. Without a base URL, the embedded Lume of this process is used;
+    `LUME_LLM_BASE_URL` and the other variables of that prefix name a language model for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +73,7 @@ class LumeConnection(BaseModel):
         """Names the Lume in logs and messages; without the key."""
         if self.is_embedded:
             return f"embedded Lume (data in {self._home().absolute()}, flows from {self._flows().absolute()})"
-        return f"Lume at {_without_credentials(self._url())}"
+        return f"Lume at {re.split('[?#]', without_credentials(self._url()))[0]}"
 
     def __repr__(self) -> str:
         """Names the Lume; without the key."""
@@ -94,25 +96,37 @@ class LumeConnection(BaseModel):
     def _flows(self) -> Path:
         return Path(self.flows or os.environ.get("LUME_FLOWS") or "flows")
 
-    def embedded_settings(self) -> ServiceSettings:
+    def embedded_settings(self, max_upload: str | None = None) -> ServiceSettings:
         """The settings of the embedded Lume. A language model that is half configured hinders what asks it, no more.
 
+        Args:
+            max_upload: How large a file may be that is handed over: bytes, or a number with a unit, such as `2GiB`.
+                It goes before what the environment says.
+
         Raises:
-            LumeError: Its dependencies are not installed.
+            LumeError: Its dependencies are not installed, or a setting is not usable.
         """
         service = _service()
+        max_upload = max_upload or os.environ.get("LUME_MAX_UPLOAD")
         model, fault = None, None
         try:
             model = self.language_model()
         except LumeError as error:
             fault = str(error)
-        settings: ServiceSettings = service.ServiceSettings(
-            home=self._home(),
-            flows=self._flows(),
-            store_url=os.environ.get("LUME_STORE_URL") or None,
-            language_model=model,
-            language_model_fault=fault,
-        )
+        try:
+            settings: ServiceSettings = service.ServiceSettings(
+                home=self._home(),
+                flows=self._flows(),
+                store_url=os.environ.get("LUME_STORE_URL") or None,
+                language_model=model,
+                language_model_fault=fault,
+                **({"max_upload_bytes": max_upload} if max_upload else {}),
+            )
+        except ValidationError:
+            raise LumeError(
+                f"LUME_MAX_UPLOAD (--max-upload): {max_upload!r} is no size; write a number of bytes, or one with "
+                "a unit, such as 500MB or 2GiB"
+            ) from None
         return settings
 
     def language_model(self, given: Mapping[str, Any] | None = None) -> LanguageModelSettings | None:
@@ -153,9 +167,3 @@ def _service() -> ModuleType:
             f"the embedded Lume needs the package {error.name!r}: install 'lume-dagster[embedded]', "
             "or set base_url (LUME_BASE_URL) to use a hosted Lume"
         ) from error
-
-
-def _without_credentials(url: str) -> str:
-    import httpx  # noqa: PLC0415 - slow to import, and not needed to declare assets
-
-    return str(httpx.URL(url).copy_with(userinfo=b""))

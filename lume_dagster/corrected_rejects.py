@@ -79,8 +79,8 @@ def _refuse_others(name: str, run_id: str, rows: Sequence[int], run: LumeRun, cl
         if row not in before or before[row] != now.get(row):
             raise ValueError(
                 f"{name}, row {row}: it is a reject of run {run_id} ({origin.flow_version} on "
-                f"{origin.source_path!r}), and not the same one in {read.label}, which has read the batch that is to "
-                f"be corrected; {remedy}"
+                f"{origin.shown_source_path!r}), and not the same one in {read.label}, which has read the batch that "
+                f"is to be corrected; {remedy}"
             )
 
 

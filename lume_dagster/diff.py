@@ -214,7 +214,7 @@ def _compared(
             for at in range(min(samples, len(rows)))
         ]
     return BatchDiff(
-        first.source_path,
+        first.shown_source_path,
         first.rows.source if first.rows else 0,
         _outcome(first),
         _outcome(second),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lume_dagster.client import LumeRun
 from lume_dagster.metadata import outcome
 from lume_dagster.target_schema import schema_differences
+from lume_dagster.urls import without_credentials
 from lume_dagster.verdict import Batch, Level, Verdict
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def schema(batch: Batch, level: Level) -> Verdict:
     """Whether the columns of the output are those of the target schema."""
     file = batch.file("mapped")
     if file is None:
-        location = batch.run.target_locations and batch.run.target_locations.mapped
+        location = without_credentials(str(batch.run.target_locations and batch.run.target_locations.mapped))
         return Verdict(False, f"the mapped output at {location} cannot be read from here", {}, "warn")
     differences = schema_differences(batch.flow.target_schema, file.schema())
     figures = {"columns": file.schema().names, "differences": differences}

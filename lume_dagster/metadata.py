@@ -11,6 +11,7 @@ from lume_dagster.client import FlowVersionInfo, LumeRun
 from lume_dagster.client.models import ResultKind
 from lume_dagster.plain_text import visible
 from lume_dagster.target_schema import MASK, is_masked, sensitive_fields, table_schema
+from lume_dagster.urls import without_credentials
 
 RUN_ID = "lume/run_id"
 STATUS = "lume/status"
@@ -101,13 +102,15 @@ def run_metadata(run: LumeRun, url: str | None = None) -> Metadata:
             REJECT_RATE: round(rows.reject_rate, 6),
         }
     found |= {
-        SOURCE_PATH: run.source_path,
+        SOURCE_PATH: run.shown_source_path,
         FLOW_VERSION: run.flow_version,
         "lume/forced": run.forced,
         STARTED: run.started_at and dg.MetadataValue.timestamp(run.started_at),
         FINISHED: run.finished_at and dg.MetadataValue.timestamp(run.finished_at),
         "lume/duration_seconds": run.duration_seconds,
     }
+    if (source := run.source) is not None and source.file_name:
+        found["lume/source_file"] = visible(source.file_name)
     if (performance := run.performance) is not None:
         found |= {
             "lume/rows_per_second": performance.rows_per_second,
@@ -141,7 +144,7 @@ def correction_metadata(
         "lume/corrected_records": corrected.corrects.records if corrected.corrects else 0,
         "lume/rejected_before": reviewed.rows and reviewed.rows.rejected,
         "lume/rejected_rows": corrected.rows and corrected.rows.rejected,
-        SOURCE_PATH: corrected.source_path,
+        SOURCE_PATH: corrected.shown_source_path,
         FLOW_VERSION: corrected.flow_version,
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -165,7 +168,7 @@ def output_metadata(run: LumeRun, kind: ResultKind, url: str | None = None) -> M
         found["dagster/partition_row_count"] = rows.mapped if kind == "mapped" else rows.rejected
     locations = run.target_locations
     if locations is not None and (uri := getattr(locations, kind)):
-        found["dagster/uri"] = uri
+        found["dagster/uri"] = without_credentials(uri)
     if kind == "mapped" and locations is not None and locations.table is not None:
         found["dagster/table_name"] = locations.table
     return found

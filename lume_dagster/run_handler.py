@@ -29,6 +29,7 @@ from lume_dagster.client import (
 from lume_dagster.config import ADOPT_RUN_TAG
 from lume_dagster.metadata import RUN_ID, STATUS, undone_corrections
 from lume_dagster.resource import LumeResource
+from lume_dagster.urls import refuse_credentials
 
 if TYPE_CHECKING:
     from lume_dagster.client import AsyncLumeClient, LumeClient
@@ -152,6 +153,10 @@ class LumeRunHandler:
         """The way of the batch to its ended run, as `complete` goes it."""
         if (adopted := (yield from self._adopted())) is not None:
             return (yield from self._wait(adopted))
+        try:
+            refuse_credentials(self._source_path)
+        except ValueError as error:
+            raise LumeError(str(error)) from None
         found, is_spent = yield from self._find(force_rerun)
         run = yield from self._wait(found or (yield from self._create(force_rerun, is_spent=is_spent)))
         if run.crashed and (found is not None or self._is_of_another(run)):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lume_dagster.client import FlowInfo, LumeClient, LumeError
 from lume_dagster.resource import LumeResource
+from lume_dagster.urls import refuse_credentials
 
 _COMMENTS = {
     "source_path": "What names a batch to Lume. {partition_key} is the key of the batch's partition.",
@@ -53,16 +54,17 @@ class LumeFlowScaffolder(dg.Scaffolder[LumeFlowScaffoldParams]):
         """Writes defs.yaml.
 
         Raises:
-            click.ClickException: Lume could not be asked, or does not know a flow version; the message lists those
-                it knows.
+            click.ClickException: Lume could not be asked, or does not know a flow version (the message lists those
+                it knows); or the source path or the base URL holds credentials.
         """
         params = request.params
         # Somebody waits at the terminal: a Lume out of reach is told at once.
         lume = LumeResource(base_url=params.base_url, outage_budget_seconds=0)
         try:
+            refuse_credentials(params.source_path or "")
             with lume.connection.open() as client:
                 versions = _wanted(client, params.flow_version)
-        except LumeError as error:
+        except (LumeError, ValueError) as error:
             _remove_if_empty(request.target_path)
             raise click.ClickException(f"{lume.connection}: {error}") from error
         if request.scaffold_format == "python":

@@ -249,7 +249,7 @@ def test_the_reference_lists_every_public_name_and_command() -> None:
     }
     variables = {name for name in listed if name.startswith("LUME_")}
     assert listed - variables == names
-    told = {"LUME_BASE_URL", "LUME_API_KEY", "LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL"}
+    told = {"LUME_BASE_URL", "LUME_API_KEY", "LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL", "LUME_MAX_UPLOAD"}
     assert variables == told | {f"LUME_LLM_{name.upper()}" for name in LanguageModelSettings.model_fields}
 
 

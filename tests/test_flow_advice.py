@@ -138,7 +138,7 @@ def test_a_person_sees_what_was_proposed_and_what_was_dropped(
         ("--llm-base-url http://localhost:1/v1", "LUME_LLM_MODEL"),
         (
             "--llm-base-url localhost --llm-model m",
-            "LUME_LLM_BASE_URL: Value error, is no http or https address",
+            "LUME_LLM_BASE_URL: Value error, base_url must be an http or https URL",
         ),
     ],
 )

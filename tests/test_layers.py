@@ -1,4 +1,4 @@
-"""Dependencies point one way: engine <- generator <- service; client <- the Dagster layer."""
+"""Dependencies point one way: engine <- generator <- service; client <- the Dagster layer; urls <- all of them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ FORBIDDEN = {
     "client": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine", "dagster"},
     ".": {"lume_dagster.service", "lume_dagster.generator", "lume_dagster.engine"},
 }
+NEUTRAL = PACKAGE / "urls.py"
 # The one place that opens the embedded Lume, and the command line, which serves it and checks flow files.
 OPENERS = {"connect.py", "cli.py", "cli_create.py", "cli_learn.py"}
 
@@ -66,10 +67,14 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
             path.name
             for path in modules
             for name in imported(path)
-            if name.startswith("lume_dagster.") and name.split(".")[1] not in FORBIDDEN
+            if name.startswith("lume_dagster.") and name.split(".")[1] not in {*FORBIDDEN, NEUTRAL.stem}
         }
         assert top == set()
     assert found == set()
+
+
+def test_what_all_layers_use_imports_none_of_them() -> None:
+    assert not [name for name in imported(NEUTRAL) if name.startswith(("lume_dagster", "dagster"))]
 
 
 @pytest.mark.parametrize(

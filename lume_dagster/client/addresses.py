@@ -1,39 +1,10 @@
-"""Base URL, API key and the URLs of requests, checked before anything is sent."""
+"""API key and the URLs of requests, checked before anything is sent."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode, urlsplit
-
-import httpx
-
-
-def checked_base_url(base_url: str) -> str:
-    """Return the base URL without a slash at its end.
-
-    Raises:
-        ValueError: It is no http or https URL of a host, or holds more than host, port and path. The message
-            does not repeat what may be a secret.
-    """
-    shown = "it" if "@" in base_url else repr(base_url)
-    example = "give the address of a Lume, such as https://lume.example.com"
-    if not re.fullmatch(r"[!-~]+", base_url):
-        raise ValueError(f"base_url must be an address in ASCII without blanks: {example}")
-    try:
-        parts = urlsplit(base_url)
-        has_credentials = "@" in parts.netloc
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and bool(httpx.URL(base_url).host)
-        _ = parts.port
-    except (ValueError, httpx.InvalidURL):
-        has_credentials, usable = False, False
-    if has_credentials:
-        raise ValueError("base_url must not hold a user name or password; pass the API key as api_key")
-    if not usable:
-        raise ValueError(f"base_url must be an http or https URL, and {shown} is not: {example}")
-    if parts.query or parts.fragment or "?" in base_url or "#" in base_url:
-        raise ValueError(f"base_url must have no query and no fragment: {example}")
-    return base_url.rstrip("/")
+from urllib.parse import quote, urlencode
 
 
 def checked_api_key(api_key: str | None) -> str | None:

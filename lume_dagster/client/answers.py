@@ -89,7 +89,7 @@ def read_answer(
         if why is None:
             return record
     raise ApiError(
-        f"{request.method} {request.url} answered {_status_line(reply)}, which cannot be used "
+        f"{request.label} answered {_status_line(reply)}, which cannot be used "
         f"({redact.text(why)[:_EXCERPT_LENGTH]}). Is base_url the address of a Lume? "
         f"It sent {redact.excerpt(reply.body)}",
         status_code=reply.status_code,
@@ -116,7 +116,7 @@ def error_of(reply: HttpReply, request: HttpRequest, redact: Redactor) -> ApiErr
     """The error that an answer outside 2xx stands for."""
     if 300 <= reply.status_code < 400:
         return ApiError(
-            f"{request.method} {request.url} answered {_status_line(reply)}: a redirect"
+            f"{request.label} answered {_status_line(reply)}: a redirect"
             f"{redact.text(_target_of(reply, request))}. Redirects are not followed, so that the API "
             "key goes to no other place; set base_url to the address to use.",
             status_code=reply.status_code,
@@ -126,7 +126,7 @@ def error_of(reply: HttpReply, request: HttpRequest, redact: Redactor) -> ApiErr
     problem = read_problem(reply, redact)
     title = "" if problem.title == _reason(reply) else problem.title
     said = ": ".join(part for part in (title, problem.detail.rstrip(".")) if part)
-    asked = f"{request.method} {request.url} answered {_status_line(reply)}"
+    asked = f"{request.label} answered {_status_line(reply)}"
     message = f"{said} ({asked})." if said else f"{asked}."
     kind: type[ApiError] = ApiError
     if reply.status_code in (401, 403):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import httpx
 
-from lume_dagster.client.addresses import checked_api_key, checked_base_url
+from lume_dagster.client.addresses import checked_api_key
 from lume_dagster.client.answers import Redactor
 from lume_dagster.client.drivers import AsyncDriver, SyncDriver
 from lume_dagster.client.handles import AsyncFlowHandle, AsyncRunHandle, FlowHandle, RunHandle
@@ -24,11 +24,13 @@ from lume_dagster.client.models import (
 )
 from lume_dagster.client.operations import Operations
 from lume_dagster.client.settings import ClientSettings
+from lume_dagster.urls import checked_base_url
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 _DEFAULTS = ClientSettings()
+_EXAMPLE = "https://lume.example.com"
 
 
 class LumeClient:
@@ -64,7 +66,7 @@ class LumeClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         key = checked_api_key(api_key)
-        self._operations = Operations(checked_base_url(base_url), settings, Redactor(key))
+        self._operations = Operations(checked_base_url(base_url, _EXAMPLE), settings, Redactor(key))
         self._driver = SyncDriver(self.base_url, key, settings, transport)
 
     def __repr__(self) -> str:
@@ -408,7 +410,7 @@ class AsyncLumeClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         key = checked_api_key(api_key)
-        self._operations = Operations(checked_base_url(base_url), settings, Redactor(key))
+        self._operations = Operations(checked_base_url(base_url, _EXAMPLE), settings, Redactor(key))
         self._driver = AsyncDriver(self.base_url, key, settings, transport)
 
     def __repr__(self) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from lume_dagster.urls import without_credentials
+
 T = TypeVar("T")
 
 
@@ -31,6 +33,11 @@ class HttpRequest:
     timeout: float
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Path | None = None
+
+    @property
+    def label(self) -> str:
+        """The request in a few words, for messages."""
+        return f"{self.method} {without_credentials(self.url)}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from lume_dagster.client.errors import RunFailedError
+from lume_dagster.urls import without_credentials
 
 _logger = logging.getLogger("lume_dagster.client")
 
@@ -227,6 +228,7 @@ class SourceSummary(Record):
         unexpected: Columns the batch has and the mapper does not read.
         encoding: Encoding of a text source.
         format: Format of the source.
+        file_name: Of a file that was handed over: what its owner has called it.
     """
 
     columns: tuple[str, ...] = ()
@@ -234,6 +236,7 @@ class SourceSummary(Record):
     unexpected: tuple[str, ...] = ()
     encoding: str | None = None
     format: str | None = None
+    file_name: str | None = None
 
 
 # What a create carries along in `run_metadata`, so that its run is known again also by a Lume that does not heed
@@ -299,10 +302,19 @@ class LumeRun(Record):
             )
         return self
 
+    def __repr_args__(self) -> Iterator[tuple[str, str]]:
+        for name in ("id", "flow_version", "source_path", "status"):
+            yield name, without_credentials(getattr(self, name))
+
+    @property
+    def shown_source_path(self) -> str:
+        """What names the batch, without credentials: for logs and messages."""
+        return without_credentials(self.source_path)
+
     @property
     def label(self) -> str:
         """The run in a few words, for messages."""
-        return f"Lume run {self.id} ({self.flow_version} on {self.source_path!r})"
+        return f"Lume run {self.id} ({self.flow_version} on {self.shown_source_path!r})"
 
     @property
     def state(self) -> RunStatus | None:
@@ -376,8 +388,9 @@ class LumeRun(Record):
 
     @property
     def error_message(self) -> str | None:
-        """Why the run failed, if it did."""
-        return self._told(_TEXT, "error_message")
+        """Why the run failed, if it did; without credentials."""
+        message = self._told(_TEXT, "error_message")
+        return message and without_credentials(message)
 
     @property
     def mapper_fingerprint(self) -> str | None:

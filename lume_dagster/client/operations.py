@@ -39,6 +39,7 @@ from lume_dagster.client.models import (
 from lume_dagster.client.retry import Outage, is_passing, send
 from lume_dagster.client.settings import ClientSettings
 from lume_dagster.client.waiting import Until, wait_until_final
+from lume_dagster.urls import refuse_credentials
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,6 +110,7 @@ class Operations:
         idempotency_key: str | None,
     ) -> Operation[LumeRun]:
         """Create a run, once, however often the request has to be sent."""
+        refuse_credentials(source_path)
         batch = {"flow_version": flow_version, "source_path": source_path}
         order = {**batch, "force_rerun": force_rerun}
         return self._create("/v1/runs", order, batch, run_metadata, idempotency_key)
@@ -147,6 +149,7 @@ class Operations:
             order["source"] = source
         batch = {"flow_version": f"{name}:v1"}
         if source_path is not None:
+            refuse_credentials(source_path)
             batch["source_path"] = source_path
         return self._create("/v1/flows", order, batch, run_metadata, idempotency_key)
 

@@ -94,7 +94,7 @@ class Outage:
         """
         time = self._settings.timekeeper
         reason = unusable or self._redact.text(_describe(answer, self._redact)).rstrip(".")
-        where = f"{request.method} {request.url}"
+        where = request.label
         if isinstance(answer, TransportFailure) and not answer.passing:
             raise ApiError(f"{where} could not be sent: {reason}", method=request.method, url=request.url)
         now = time.monotonic()

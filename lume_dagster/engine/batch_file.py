@@ -54,7 +54,7 @@ class BatchFile:
 
     def open_plain(self) -> PlainBytes:
         """Open it for reading from start to end, decompressed if it starts like gzip or zstd."""
-        return PlainBytes(self.open_binary())
+        return PlainBytes(self.open_binary(), self.name)
 
 
 class _Counted(io.RawIOBase):
@@ -87,9 +87,12 @@ class PlainBytes:
 
     Args:
         file: The file, at its start; closed with this object.
+        name: What messages call it.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._name = name
+        self._offset = 0
         self._counted = _Counted(file)
         buffered = io.BufferedReader(self._counted, _BUFFER)
         start = buffered.peek(4)
@@ -116,9 +119,15 @@ class PlainBytes:
         """Up to so many bytes; empty at the end.
 
         Raises:
-            OSError: Reading or decompressing fails.
+            BatchError: Reading or decompressing fails.
         """
-        data: bytes = self._file.read(size)
+        try:
+            data: bytes = self._file.read(size)
+        except OSError as error:
+            raise BatchError(
+                f"{self._name}: reading failed at byte offset {self._offset}: {os_reason(error)}"
+            ) from error
+        self._offset += len(data)
         return data
 
 
@@ -128,15 +137,10 @@ def _remote_file(uri: str) -> BatchFile:
     Raises:
         BatchError: It is not there, may not be read, or the store cannot be reached or is not known.
     """
-    protocol, _, place = uri.partition("://")
+    protocol = uri.partition("://")[0]
     if protocol not in _STORES or "::" in uri:
         raise BatchError(
             f"{protocol}://: a batch lies in a file or under {', '.join(f'{name}://' for name in _STORES)}"
-        )
-    if "@" in place.partition("/")[0]:
-        raise BatchError(
-            f"{protocol}://: credentials have no place in a source_path, which is kept and shown; "
-            "set them in the environment of the process"
         )
     try:
         import fsspec  # noqa: PLC0415 - an extra
@@ -182,29 +186,30 @@ def suffix_of(source_path: str) -> str:
     return path.suffix.lower()
 
 
-def open_batch_file(source_path: str) -> BatchFile:
+def open_batch_file(source_path: str, name: str) -> BatchFile:
     """Find the file of a batch.
 
     Args:
         source_path: A path, or a URI of an object store.
+        name: What messages call it.
 
     Raises:
         BatchError: It is not there, or cannot be opened.
     """
     if "://" in source_path:
         return _remote_file(source_path)
-    return _local_file(source_path, Path(source_path))
+    return _local_file(name, Path(source_path))
 
 
-def _local_file(source_path: str, path: Path) -> BatchFile:
+def _local_file(name: str, path: Path) -> BatchFile:
     try:
         if path.is_dir():
-            raise BatchError(f"{source_path}: this is a directory; a batch is one file")
+            raise BatchError(f"{name}: this is a directory; a batch is one file")
         with path.open("rb"):
             pass
     except FileNotFoundError as error:
-        raise BatchError(f"{source_path}: there is no such file") from error
+        raise BatchError(f"{name}: there is no such file") from error
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else str(error)
-        raise BatchError(f"{source_path}: the file cannot be opened: {reason}") from error
-    return BatchFile(source_path, lambda: path.open("rb", buffering=0), path)
+        raise BatchError(f"{name}: the file cannot be opened: {reason}") from error
+    return BatchFile(name, lambda: path.open("rb", buffering=0), path)

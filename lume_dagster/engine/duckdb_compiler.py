@@ -87,14 +87,11 @@ class DuckDBCompiler:
 
     def repeated_hashes(self, key: p.Key) -> str:
         """A query for the hashes of a key that occur more than once."""
-        keys = self._key_columns(key)
-        # Sorted, as that takes less time than groups do when nearly all differ. Not filtered by the keys' presence: the
-        # database would compute them a second time below the filter.
-        hashes = (
-            f"SELECT CASE WHEN {_all_present(keys)} THEN hash({', '.join(keys)}) END AS h"
-            f" FROM {self._rows(_PARSABLE, *keys)}"
+        # Sorted, as that takes less time than groups do when nearly all differ.
+        return (
+            "SELECT DISTINCT h FROM (SELECT h, lag(h) OVER (ORDER BY h) AS last"
+            f" FROM (SELECT {self._key_hash(key)} AS h FROM {self._key_rows(key)})) WHERE h = last"
         )
-        return f"SELECT DISTINCT h FROM (SELECT h, lag(h) OVER (ORDER BY h) AS last FROM ({hashes})) WHERE h = last"
 
     def duplicates(self, key: p.Key, hashes: str) -> str:
         """A query for the rows whose key came before, with the row number where it came first.
@@ -103,12 +100,11 @@ class DuckDBCompiler:
             key: The key.
             hashes: Name of the table that holds the result of `repeated_hashes`.
         """
-        keys = self._key_columns(key)
         return (
             "SELECT row_number, first FROM (SELECT row_number, min(row_number) OVER "
-            f"(PARTITION BY {', '.join(keys)}) AS first FROM {self._rows(_PARSABLE, *keys)}"
-            f" WHERE {_all_present(keys)} AND hash({', '.join(keys)}) IN (SELECT h FROM {identifier(hashes)}))"
-            " WHERE row_number > first"
+            f"(PARTITION BY {', '.join(self._key_columns(key))}) AS first"
+            f" FROM (SELECT *, {self._key_hash(key)} AS h FROM {self._key_rows(key)})"
+            f" WHERE h IN (SELECT h FROM {identifier(hashes)})) WHERE row_number > first"
         )
 
     def mapped(self, reject: str, *, duplicates: bool) -> str:
@@ -128,10 +124,12 @@ class DuckDBCompiler:
             conditions += [f"({violation})" for violation in field.violations]
             conditions += [f"({lacking})" for lacking in self._lacking(field)]
         conditions += [f"({self._broken(rule)})" for rule in self.plan.rules]
-        # As the function has side effects, the filter stays above the layers and nothing is computed twice.
+        kept = f"CASE WHEN {' OR '.join(conditions)} THEN {reject}(row_number) ELSE true END AS kept"
+        # As the function has side effects, the filter stays above the layer that calls it. DuckDB 1 would push a filter
+        # that calls it itself below all layers, each name in it replaced by what the name stands for.
         return (
-            f"SELECT {', '.join(columns)} FROM {self._rows(None, *columns, *conditions)}"
-            f" WHERE CASE WHEN {' OR '.join(conditions)} THEN {reject}(row_number) ELSE true END"
+            f"SELECT {', '.join(columns)}"
+            f" FROM (SELECT *, {kept} FROM {self._rows(None, *columns, *conditions)}) WHERE kept"
         )
 
     @staticmethod
@@ -452,6 +450,19 @@ class DuckDBCompiler:
     def _key_columns(self, key: p.Key) -> list[str]:
         return [self._fields[name].value for name in key.fields]
 
+    def _key_rows(self, key: p.Key) -> str:
+        return self._rows(_PARSABLE, *self._key_columns(key))
+
+    def _key_hash(self, key: p.Key) -> str:
+        """The hash of a key, null where one of its fields has no value.
+
+        A filter by the fields would be pushed below the layers, each name in it replaced by what the name stands for:
+        all of it would be computed twice, and the filter of a long chain of fields would never be planned to its end.
+        """
+        columns = self._key_columns(key)
+        present = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+        return f"CASE WHEN {present} THEN hash({', '.join(columns)}) END"
+
 
 _NO_TEXT = literal(None)
 _PARSABLE = "unparsable IS NULL"
@@ -472,10 +483,6 @@ def _repeated(node: p.Node) -> p.Node | None:
             return node.source
         node = node.source
     return None
-
-
-def _all_present(columns: list[str]) -> str:
-    return " AND ".join(f"{column} IS NOT NULL" for column in columns)
 
 
 def _in_set(variable: str) -> str:

@@ -23,6 +23,7 @@ from lume_dagster.engine.results import read_page, read_row_numbers
 from lume_dagster.engine.stage import STAGE_FILE, Cancel, StagedBatch, check_cancel, open_stage
 from lume_dagster.engine.table_target import load_table
 from lume_dagster.engine.transform import BatchResult, transform
+from lume_dagster.urls import refuse_credentials
 
 _READERS = {
     "csv": stage_csv,
@@ -79,7 +80,13 @@ class Engine:
         self._cage.close()
 
     def ingest(
-        self, flow: FlowVersion, source_path: str, stage_dir: Path, cancel: Cancel | None = None
+        self,
+        flow: FlowVersion,
+        source_path: str,
+        stage_dir: Path,
+        cancel: Cancel | None = None,
+        *,
+        name: str | None = None,
     ) -> StagedBatch:
         """Read a batch into `stage_dir/source.parquet`.
 
@@ -88,6 +95,7 @@ class Engine:
             source_path: The batch's file, or what the flow's query binds.
             stage_dir: An existing directory for the stage.
             cancel: Stops the work when it is set.
+            name: What messages call the batch; its source path if not given.
 
         Raises:
             BatchError: The batch cannot be read; the message says where and what to do.
@@ -95,27 +103,37 @@ class Engine:
             CancelledError: `cancel` is set.
         """
         check_cancel(cancel)
+        try:
+            refuse_credentials(source_path)
+        except ValueError as error:
+            raise BatchError(str(error)) from None
         stage = stage_dir / STAGE_FILE
         if flow.source.format == "query":
             found = stage_query(source_path, flow.source, flow.source_columns, stage, cancel)
             return StagedBatch(stage, *found)
         source_format = format_of(source_path, flow.source)
+        name = name or source_path
         if source_format is None:
             raise BatchError(
-                f"{source_path}: the format cannot be told from the name; set source.format: {' or '.join(_READERS)}"
+                f"{name}: the format cannot be told from the name; set source.format: {' or '.join(_READERS)}"
             )
         info, missing, unexpected = _READERS[source_format](
-            open_batch_file(source_path), flow.source, flow.source_columns, stage, cancel
+            open_batch_file(source_path, name), flow.source, flow.source_columns, stage, cancel
         )
         return StagedBatch(stage, info, missing, unexpected)
 
-    def open_stage(self, stage_path: Path, flow: FlowVersion) -> StagedBatch:
+    def open_stage(self, stage_path: Path, flow: FlowVersion, *, name: str | None = None) -> StagedBatch:
         """Open the stored input of an earlier run, to map it once more.
+
+        Args:
+            stage_path: The stored input.
+            flow: Says which columns it must have.
+            name: What messages call it; its path if not given.
 
         Raises:
             BatchError: The file is no stage, or lacks columns that the flow reads.
         """
-        return open_stage(stage_path, flow.source_columns, flow.source)
+        return open_stage(stage_path, flow.source_columns, flow.source, name or str(stage_path))
 
     def read_records(self, staged: StagedBatch, row_numbers: Collection[int]) -> dict[int, StagedRecord]:
         """The records of a batch with these row numbers, as far as there are any."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from lume_dagster.engine.batch_file import BatchFile, PlainBytes
+from lume_dagster.engine.batch_file import BatchFile
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError, EngineError
 from lume_dagster.engine.interrupt import interrupting
@@ -102,7 +102,7 @@ def _copied(file: BatchFile, stage: Path, cancel: Cancel | None) -> Iterator[tup
     copy = stage.with_name("workbook.tmp")
     try:
         with file.open_plain() as plain, _created(copy) as out:
-            while piece := _read(plain, file.name):
+            while piece := plain.read(_CHUNK):
                 check_cancel(cancel)
                 out.write(piece)
                 if out.tell() > _MAX_BYTES:
@@ -116,13 +116,6 @@ def _copied(file: BatchFile, stage: Path, cancel: Cancel | None) -> Iterator[tup
         yield copy, size
     finally:
         copy.unlink(missing_ok=True)
-
-
-def _read(plain: PlainBytes, name: str) -> bytes:
-    try:
-        return plain.read(_CHUNK)
-    except OSError as error:
-        raise BatchError(f"{name}: reading failed: {os_reason(error)}") from error
 
 
 @contextmanager

@@ -252,13 +252,14 @@ def os_reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def open_stage(path: Path, flow_columns: Sequence[str], source: SourceSpec) -> StagedBatch:
+def open_stage(path: Path, flow_columns: Sequence[str], source: SourceSpec, name: str) -> StagedBatch:
     """Open the stage of an earlier run for a flow.
 
     Args:
         path: The stage.
         flow_columns: The columns the flow reads.
         source: Says which of them may be missing, and which others may be there.
+        name: What messages call it.
 
     Raises:
         BatchError: The file is no stage, or lacks columns that the flow reads.
@@ -267,12 +268,12 @@ def open_stage(path: Path, flow_columns: Sequence[str], source: SourceSpec) -> S
         with pq.ParquetFile(path) as file:
             info = _kept_info(file) or original_info(file, path.stat().st_size)
     except FileNotFoundError as error:
-        raise BatchError(f"{path}: the stored input is no longer there") from error
+        raise BatchError(f"{name}: the stored input is no longer there") from error
     except (OSError, pa.ArrowInvalid, KeyError, ValueError, TypeError) as error:
-        raise BatchError(f"{path}: this is no stored input of a run") from error
+        raise BatchError(f"{name}: this is no stored input of a run") from error
     if info is None:
-        raise BatchError(f"{path}: this is no stored input of a run")
-    return StagedBatch(path, info, *compare_columns(str(path), info.columns, flow_columns, source))
+        raise BatchError(f"{name}: this is no stored input of a run")
+    return StagedBatch(path, info, *compare_columns(name, info.columns, flow_columns, source))
 
 
 def _kept_info(file: pq.ParquetFile) -> StageInfo | None:

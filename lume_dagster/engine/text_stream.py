@@ -7,7 +7,7 @@ import codecs
 from lume_dagster.engine.batch_file import BatchFile, PlainBytes
 from lume_dagster.engine.document import DETECT
 from lume_dagster.engine.errors import BatchError
-from lume_dagster.engine.stage import Cancel, check_cancel, os_reason
+from lume_dagster.engine.stage import Cancel, check_cancel
 
 CHUNK = 4 * 1024 * 1024
 _BOM = codecs.BOM_UTF8
@@ -41,17 +41,12 @@ class Utf8Stream:
         """The next piece; empty at the end.
 
         Raises:
-            BatchError: Bytes that are no text in the encoding.
+            BatchError: Reading fails, or bytes are no text in the encoding.
             CancelledError: The caller's flag is set.
         """
         while True:
             check_cancel(self._cancel)
-            try:
-                raw = self._file.read(CHUNK)
-            except OSError as error:
-                raise BatchError(
-                    f"{self._path}: reading failed at byte offset {self._offset}: {os_reason(error)}"
-                ) from error
+            raw = self._file.read(CHUNK)
             text = self._decoded(raw)
             self._offset += len(raw)
             if self._at_start and text:
@@ -111,7 +106,7 @@ def encoding_of(file: BatchFile, encoding: str, cancel: Cancel | None) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8 = is_cp1252 = True
     with file.open_plain() as plain:
-        chunk = _read(plain, file.name)
+        chunk = plain.read(CHUNK)
         for mark, name in _BYTE_ORDER_MARKS:
             if chunk.startswith(mark):
                 return name
@@ -122,17 +117,10 @@ def encoding_of(file: BatchFile, encoding: str, cancel: Cancel | None) -> str:
             if not chunk.isascii():
                 is_cp1252 = is_cp1252 and not any(byte in chunk for byte in _NOT_CP1252)
             is_utf8 = is_utf8 and _decodes(decoder, chunk)
-            chunk = _read(plain, file.name)
+            chunk = plain.read(CHUNK)
     if is_utf8 and _decodes(decoder, b""):
         return "utf-8"
     return "cp1252" if is_cp1252 else "iso8859-1"
-
-
-def _read(plain: PlainBytes, name: str) -> bytes:
-    try:
-        return plain.read(CHUNK)
-    except OSError as error:
-        raise BatchError(f"{name}: reading failed: {os_reason(error)}") from error
 
 
 def _wide(sample: bytes) -> str | None:

@@ -53,6 +53,7 @@ class Sample:
         is_stage: The batch is known by its stage only: it is the stored input of a run.
         nested: Which of its columns hold nested values.
         notes: What people have to know of it: what of it is not read, or may be read wrongly.
+        label: What messages call the batch, if other than its name.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Sample:
     is_stage: bool = False
     nested: Nested = field(default_factory=Nested)
     notes: tuple[str, ...] = ()
+    label: str | None = None
 
     @cached_property
     def profile(self) -> Profile:
@@ -106,7 +108,9 @@ def probe(source: Mapping[str, Any], columns: Sequence[str] = ()) -> FlowVersion
     return parse_flow(document, name="sample", version="v1", path="<sample>")
 
 
-def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Path) -> Sample:
+def read_sample(
+    engine: Engine, path: str, source: Mapping[str, Any], folder: Path, label: str | None = None
+) -> Sample:
     """Stage a batch, and read it as a sample.
 
     The encoding of a text file and the delimiter of a CSV file are found out if `source` does not say them, and written
@@ -117,6 +121,7 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
         path: The batch.
         source: How it is written, as a flow file says it; empty for what its extension tells.
         folder: An existing folder for the stage.
+        label: What messages call the batch; its path if not given.
 
     Raises:
         BatchError: The batch cannot be read, or has no record; the message says why.
@@ -126,9 +131,9 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
     asked["allow_empty"] = True  # so that one is told here, and as what it is
     written = dict(source)
     try:
-        batch = engine.ingest(probe(asked), path, folder)
+        batch = engine.ingest(probe(asked), path, folder, name=label)
         if batch.info.format == "csv" and "delimiter" not in source:
-            batch, found = _delimited(engine, path, asked, batch, folder)
+            batch, found = _delimited(engine, path, asked, batch, folder, label)
             written |= found
     except BatchError as error:
         if format_of(path, probe(asked).source) in _TEXT_FORMATS and _holds_nul(path):
@@ -136,10 +141,12 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
         raise
     if (odd := next(filter(_NO_TEXT.search, batch.columns), None)) is not None:
         raise BatchError(
-            f"{path}: the names of columns hold control characters, as {odd[:40]!r} does; is it a text file?"
+            f"{label or path}: the names of columns hold control characters, as {odd[:40]!r} does; is it a text file?"
         )
     if not batch.rows:
-        raise BatchError(f"{path}: there is a header and no record after it; a sample needs some records")
+        raise BatchError(
+            f"{label or path}: there is a header and no record after it; a sample needs some records"
+        )
     if "encoding" not in source and batch.info.encoding not in (None, "utf-8"):
         written["encoding"] = batch.info.encoding
     left_out = [column for column in batch.unexpected if column not in batch.columns]
@@ -147,10 +154,10 @@ def read_sample(engine: Engine, path: str, source: Mapping[str, Any], folder: Pa
     table = _texts(batch, absent)
     nested = find_nested(table)
     if nested.paths and batch.info.format in _NESTING:
-        batch = engine.ingest(probe({**asked, **written}, nested.paths), path, folder)
+        batch = engine.ingest(probe({**asked, **written}, nested.paths), path, folder, name=label)
         table = _texts(batch, absent)
         nested = replace(find_nested(table), longest=nested.longest)
-    sample = Sample(path, batch, table, written, nested=nested)
+    sample = Sample(path, batch, table, written, nested=nested, label=label)
     notes = [f"not read, as they hold no texts: {', '.join(left_out[:_MOST_NAMED])}"] if left_out else []
     if batch.info.format in _WITH_HEADER and (places := _names_like_values(sample.profile)):
         # What stands there may be values of a record, which no message may hold.
@@ -184,7 +191,7 @@ def _holds_nul(path: str) -> bool:
 
 
 def _delimited(
-    engine: Engine, path: str, source: Mapping[str, Any], batch: StagedBatch, folder: Path
+    engine: Engine, path: str, source: Mapping[str, Any], batch: StagedBatch, folder: Path, label: str | None
 ) -> tuple[StagedBatch, dict[str, str]]:
     """A CSV batch that was read with commas, read with the delimiter that its header and its records speak for.
 
@@ -199,14 +206,14 @@ def _delimited(
             continue
         (other := folder / f"delimiter-{place}").mkdir(exist_ok=True)
         try:
-            read = engine.ingest(probe({**source, "delimiter": delimiter}), path, other)
+            read = engine.ingest(probe({**source, "delimiter": delimiter}), path, other, name=label)
         except BatchError:
             continue
         if len(read.columns) > len(batch.columns) and read.info.unparsable <= _FEW * read.rows:
             likely[delimiter] = read
     if len(likely) > 1:
         raise BatchError(
-            f"{path}: the columns may be split by {' or '.join(map(repr, likely))}; set source.delimiter to one"
+            f"{label or path}: the columns may be split by {' or '.join(map(repr, likely))}; set source.delimiter"
         )
     return next(((read, {"delimiter": delimiter}) for delimiter, read in likely.items()), (batch, {}))
 

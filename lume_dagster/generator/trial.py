@@ -164,7 +164,7 @@ def _restaged(engine: Engine, flow: Any, sample: Sample, place: Path) -> StagedB
     """The sample as the draft reads it: texts that stand for no value are known only now."""
     if sample.is_stage:
         return engine.open_stage(sample.batch.path, flow)
-    return engine.ingest(flow, sample.name, place)
+    return engine.ingest(flow, sample.name, place, name=sample.label)
 
 
 def _judged(field: DraftField, trial: Trial) -> DraftField:

@@ -100,7 +100,8 @@ class _UploadQuery(_Query):
     name: str = Field(
         default="",
         max_length=255,
-        description="What the file is called. Its extension tells the format where the flow version does not.",
+        description="What the file is called, for messages and metadata. Its extension tells the format where the flow "
+        "version does not.",
     )
 
 

@@ -174,6 +174,8 @@ class RunExecutor:
             staged = self._ingest(run, flow, staging, cancel)
         with self._stage(run, RunStatus.TRANSFORMING, seconds):
             result = self._engine.transform(flow, staged, staging, cancel)
+        batch = self._batch(run)
+        file_name = self._uploads.file_name(batch)
         with self._stage(run, RunStatus.SYNCING_TARGET, seconds):
             checksums = self._files.publish(run.id)
             status, message = _verdict(result)
@@ -181,9 +183,10 @@ class RunExecutor:
                 # After the files, as the last step: what is left is to say so, and a run that dies before it can
                 # leaves the whole new batch, which the next run replaces.
                 mapped = self._files.path(run.id, MAPPED)
-                self._engine.load_target(flow, mapped, self._batch(run), run.id, cancel)
+                self._engine.load_target(flow, mapped, batch, run.id, cancel)
 
-        self._finish(run, status, error_message=message, outcome=_outcome(flow, result, seconds, checksums))
+        outcome = _outcome(flow, result, seconds, checksums, file_name)
+        self._finish(run, status, error_message=message, outcome=outcome)
 
     @contextmanager
     def _stage(
@@ -204,10 +207,10 @@ class RunExecutor:
             corrected = read_corrected(self._uploads, correction.corrected)
             return self._engine.correct(stage, corrected, staging, cancel)
         if not run.source_path.startswith(STORED_INPUT_PREFIX):
-            path, read_as = self._uploads.find(run.source_path, flow)
-            return self._engine.ingest(read_as, path, staging, cancel)
+            found = self._uploads.find(run.source_path, flow)
+            return self._engine.ingest(found.flow, found.path, staging, cancel, name=found.name)
         os.link(self.stored_input(run.source_path), staging / SOURCE)
-        return self._engine.open_stage(staging / SOURCE, flow)
+        return self._engine.open_stage(staging / SOURCE, flow, name=run.source_path)
 
     def stored_input(self, source_path: str) -> Path:
         """The input that an earlier run has kept.
@@ -271,7 +274,11 @@ def _verdict(result: BatchResult) -> tuple[RunStatus, str | None]:
 
 
 def _outcome(
-    flow: FlowVersion, result: BatchResult, seconds: dict[str, float], checksums: dict[str, str]
+    flow: FlowVersion,
+    result: BatchResult,
+    seconds: dict[str, float],
+    checksums: dict[str, str],
+    file_name: str | None,
 ) -> dict[str, Any]:
     """What is kept of a run that went through, as its metadata tells it."""
     total = sum(seconds.values())
@@ -287,6 +294,7 @@ def _outcome(
             "samples": list(result.samples),
         },
         "source": {
+            "file_name": file_name,
             "format": result.format,
             "encoding": result.encoding,
             "columns": list(result.columns),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lume_dagster.urls import refuse_credentials
 
 Item = TypeVar("Item")
 
@@ -13,12 +15,19 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _without_credentials(source_path: str) -> str:
+    refuse_credentials(source_path)
+    return source_path
+
+
+_SourcePath = Annotated[str, Field(min_length=1), AfterValidator(_without_credentials)]
+
+
 class CreateRun(_Document):
     """A request for a run of a flow version on a batch."""
 
     flow_version: str = Field(description="The flow version, NAME:vN.", examples=["flights:v1"])
-    source_path: str = Field(
-        min_length=1,
+    source_path: _SourcePath = Field(
         description="Names the batch: a file that the flow's source can read, `upload:...`, a file that was handed "
         "over, or `run:RUN_ID`, the stored input of an earlier run.",
     )
@@ -26,29 +35,34 @@ class CreateRun(_Document):
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
 
-class CreateFlowRun(_Document):
-    """A request for a run of a flow, on records that come along or on a batch that is named."""
+class _OnOneBatch(_Document):
+    """A request that brings records along, or names a batch."""
 
-    version: str | None = Field(
-        default=None, description="The version, `vN`; the newest if not given.", examples=["v1"]
-    )
     source_data: list[dict[str, Any]] | None = Field(
         default=None, description="The records. The same records are the same batch."
     )
-    source_path: str | None = Field(
-        default=None, min_length=1, description="Names the batch instead, as it does at `/v1/runs`."
+    source_path: _SourcePath | None = Field(
+        default=None, description="Names the batch instead, as it does at `/v1/runs`."
     )
-    force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
     run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
     @model_validator(mode="after")
-    def _one_batch(self) -> CreateFlowRun:
+    def _one_batch(self) -> _OnOneBatch:
         if (self.source_data is None) == (self.source_path is None):
             raise ValueError("give source_data or source_path, and not both")
         return self
 
 
-class CreateFlow(_Document):
+class CreateFlowRun(_OnOneBatch):
+    """A request for a run of a flow, on records that come along or on a batch that is named."""
+
+    version: str | None = Field(
+        default=None, description="The version, `vN`; the newest if not given.", examples=["v1"]
+    )
+    force_rerun: bool = Field(default=False, description="Runs a batch again that was mapped before.")
+
+
+class CreateFlow(_OnOneBatch):
     """A request for a flow: its mapper is made from a sample, which becomes its first run."""
 
     name: str = Field(description="The flow's name; its version is v1.", examples=["flights"])
@@ -61,15 +75,9 @@ class CreateFlow(_Document):
     source_data: list[dict[str, Any]] | None = Field(
         default=None, min_length=1, description="The sample's records."
     )
-    source_path: str | None = Field(
-        default=None, min_length=1, description="Names the sample instead, as it does at `/v1/runs`."
-    )
-    run_metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the run as it is.")
 
     @model_validator(mode="after")
-    def _one_batch(self) -> CreateFlow:
-        if (self.source_data is None) == (self.source_path is None):
-            raise ValueError("give source_data or source_path, and not both")
+    def _described_batch(self) -> CreateFlow:
         if self.source_data is not None and self.source:
             raise ValueError("source says how a named batch is written; leave it out beside source_data")
         return self
@@ -142,6 +150,9 @@ class Validation(_Document):
 class SourceInfo(_Document):
     """The batch as it was found, against what the mapper reads."""
 
+    file_name: str | None = Field(
+        default=None, description="Of a file that was handed over: what its owner has called it."
+    )
     format: str
     encoding: str | None
     columns: list[str]

@@ -231,8 +231,8 @@ class LumeService:
                     + ", ".join(f"source.{key}" for key in source)
                 )
             return open_sample(engine, self._work.executor.stored_input(source_path))
-        path, _ = self._uploads.find(source_path, probe(source))
-        return read_sample(engine, path, source, folder)
+        found = self._uploads.find(source_path, probe(source))
+        return read_sample(engine, found.path, source, folder, found.name)
 
     def correct_run(self, run_id: str, request: CorrectRun) -> tuple[Run, bool]:
         """Maps the batch of a run again, with some of its rejects corrected.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, field_validator
+
+from lume_dagster.urls import checked_base_url
 
 
 class LanguageModelSettings(BaseModel):
@@ -31,19 +32,7 @@ class LanguageModelSettings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, value: str) -> str:
-        try:
-            url = httpx.URL(value)
-        except httpx.InvalidURL as error:
-            raise ValueError("is no address, such as https://llm.example.com/v1") from error
-        if url.scheme not in ("http", "https") or not url.host or not value.isascii() or " " in value:
-            raise ValueError("is no http or https address, such as https://llm.example.com/v1")
-        try:
-            url.host.encode("idna")
-        except UnicodeError:
-            raise ValueError("names no host: each part between dots has 1 to 63 characters") from None
-        if url.userinfo or url.query or url.fragment:
-            raise ValueError("holds more than host, port and path; the key goes into api_key")
-        return value.rstrip("/")
+        return checked_base_url(value, "https://llm.example.com/v1")
 
     @field_validator("api_key")
     @classmethod
@@ -81,8 +70,8 @@ class ServiceSettings(BaseModel):
     threads: int | None = Field(
         default=None, ge=1, description="Threads of the engine; all cores if not given."
     )
-    max_upload_bytes: int = Field(
-        default=1 << 30, ge=1, description="How large a file may be that is handed over."
+    max_upload_bytes: ByteSize = Field(
+        default=ByteSize(1 << 30), ge=1, description="How large a file may be that is handed over."
     )
     language_model: LanguageModelSettings | None = Field(
         default=None,

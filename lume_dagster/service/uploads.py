@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -31,6 +31,21 @@ _COMPRESSIONS = (".gz", ".gzip", ".zst", ".zstd")
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
+@dataclass(frozen=True)
+class FoundBatch:
+    """Where a batch lies.
+
+    Attributes:
+        path: Its file, or what else the flow's source takes.
+        flow: How it is to be read.
+        name: What messages call it.
+    """
+
+    path: str
+    flow: FlowVersion
+    name: str
+
+
 class Uploads:
     """What callers have handed over to one home.
 
@@ -40,6 +55,7 @@ class Uploads:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._files = settings.home.absolute() / "uploads"
+        self._names = settings.home.absolute() / "upload-names"
         self._records = settings.home.absolute() / "records"
         self._incoming = settings.home.absolute() / "incoming"
         self._most_bytes = settings.max_upload_bytes
@@ -57,7 +73,8 @@ class Uploads:
 
         Args:
             incoming: The file.
-            name: What its owner calls it; only the extension counts, as it tells the format.
+            name: What its owner calls it. Its extension tells the format and is part of the source path; the rest is
+                for people.
 
         Returns:
             The source path that names the file, and whether it is new here.
@@ -66,7 +83,26 @@ class Uploads:
             UnavailableError: The home cannot be written to.
         """
         file = incoming.digest + _extension(name)
-        return f"upload:{file}", incoming.move_to(self._files / file)
+        is_new = incoming.move_to(self._files / file)
+        if file_name := re.split(r"[/\\]", name)[-1]:
+            self._keep_name(file, file_name)
+        return f"upload:{file}", is_new
+
+    def _keep_name(self, file: str, name: str) -> None:
+        place = self._names / file
+        with _told(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            written = self._incoming / str(ULID())
+            written.write_text(name, encoding="utf-8", errors="replace")
+            written.replace(place)
+
+    def file_name(self, source_path: str) -> str | None:
+        """What the owner of a file that was handed over has called it last; None if it was not, or had no name."""
+        file = _UPLOAD.fullmatch(source_path)
+        try:
+            return (self._names / file["file"]).read_text(encoding="utf-8") if file else None
+        except FileNotFoundError:
+            return None
 
     def keep_records(self, records: Sequence[Mapping[str, Any]]) -> str:
         """Keeps records, and returns the source path that names them: the same one for the same records.
@@ -93,9 +129,11 @@ class Uploads:
         try:
             return [json.loads(line) for line in path.read_bytes().splitlines()]
         except FileNotFoundError as error:
-            raise BatchError(f"{path}: the corrections are no longer there; hand them in again") from error
+            raise BatchError(
+                f"{source_path}: the corrections are no longer there; hand them in again"
+            ) from error
 
-    def find(self, source_path: str, flow: FlowVersion) -> tuple[str, FlowVersion]:
+    def find(self, source_path: str, flow: FlowVersion) -> FoundBatch:
         """Where a batch lies, and how it is to be read.
 
         A file that was handed over is read as the flow says, one for a flow that asks a database by its extension;
@@ -105,7 +143,7 @@ class Uploads:
             BatchError: Nothing of this name was handed over.
         """
         if not source_path.startswith(_PREFIXES):
-            return source_path, flow
+            return FoundBatch(source_path, flow, source_path)
         path: Path | None = None
         changes: dict[str, str | None] = {}
         if file := _UPLOAD.fullmatch(source_path):
@@ -120,7 +158,9 @@ class Uploads:
                 "the source path that `lume-dagster upload` or `upload_file` answers"
             )
         source = flow.source.model_copy(update=changes)
-        return str(path), replace(flow, source=source)
+        file_name = self.file_name(source_path)
+        name = source_path if file_name is None else f"{source_path} ({file_name!r})"
+        return FoundBatch(str(path), replace(flow, source=source), name)
 
     def sweep(self) -> None:
         """Removes files whose senders broke off, and whose processes died before they could do so."""
@@ -188,8 +228,8 @@ class Incoming:
         """
         if size > self._most_bytes:
             raise TooLargeError(
-                f"a file that is handed over has at most {self._most_bytes} bytes; let Lume read it where it lies, "
-                "by its path or URI"
+                f"a file that is handed over has at most {self._most_bytes} bytes here; let Lume read it where it "
+                "lies, by its path or URI, or raise the limit of this Lume (LUME_MAX_UPLOAD)"
             )
 
     def move_to(self, place: Path) -> bool:

@@ -75,6 +75,19 @@ def test_a_create_always_has_a_key_and_keeps_it(client: Any, lume: ScriptedLume)
     assert run.run_metadata == {"who": "me"}
 
 
+@pytest.mark.parametrize(
+    "path", ["s3://key:s3cret@bucket/x.csv", "https://host/x.csv?X-Amz-Signature=s3cret"]
+)
+def test_a_source_path_with_credentials_is_not_sent(client: Any, lume: ScriptedLume, path: str) -> None:
+    with pytest.raises(ValueError, match="credentials have no place in a source_path") as refused:
+        client.run("f:v1", path)
+    assert "s3cret" not in str(refused.value)
+    with pytest.raises(ValueError, match="credentials have no place in a source_path") as refused:
+        client.create_flow("f", {"type": "object"}, source_path=path)
+    assert "s3cret" not in str(refused.value)
+    assert lume.asked() == []
+
+
 def test_a_lume_that_has_shown_that_it_heeds_keys_is_not_searched(client: Any, lume: ScriptedLume) -> None:
     for number in range(3):
         client.run("f:v1", f"{number}.csv", idempotency_key=str(number))

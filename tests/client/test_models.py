@@ -27,6 +27,16 @@ def run_of(status: str = "SUCCEEDED", **metadata: Any) -> LumeRun:
     return LumeRun(id="run_1", flow_version="f:v1", source_path="day-1", status=status, metadata=metadata)
 
 
+def test_credentials_that_another_client_named_a_batch_by_are_not_shown() -> None:
+    path = "https://host/x.csv?X-Amz-Signature=s3cret"
+    metadata = {"run": {"source_path": path}, "error_message": f"{path}: there is no such file"}
+    run = run_of("FAILED", **metadata).model_copy(update={"source_path": path})
+    assert run.source_path == path
+    assert "X-Amz-Signature=***" in run.label
+    for shown in (repr(run), str(run), run.label, run.error_message, str(RunFailedError(run))):
+        assert "s3cret" not in str(shown)
+
+
 @given(status=st.sampled_from(RunStatus), upper=st.lists(st.booleans(), min_size=14, max_size=14))
 def test_a_status_is_known_in_any_case(status: RunStatus, upper: list[bool]) -> None:
     spelt = "".join(c if up else c.lower() for c, up in zip(status.value, upper, strict=False))

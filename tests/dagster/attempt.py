@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.context import ForkServerProcess
@@ -43,34 +44,55 @@ for name in IMPORTED_LATE:
     import_module(name)
 
 
+def job_of_people(
+    lume: LumeResource,
+    *,
+    batches: Sequence[str],
+    source_path: str,
+    checks: LumeChecks,
+    backfill: Any,
+    executor: str,
+    retry_policy: dg.RetryPolicy | None = None,
+) -> dg.JobDefinition:
+    """The job of all assets of people:v1."""
+    definitions = dg.Definitions.merge(
+        build_lume_assets(
+            flow_version="people:v1",
+            partitions_def=dg.StaticPartitionsDefinition(batches),
+            source_path=source_path,
+            checks=checks,
+            retry_policy=retry_policy,
+            backfill=backfill,
+        ),
+        dg.Definitions(
+            jobs=[dg.define_asset_job(JOB, executor_def=EXECUTORS[executor])],
+            resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
+        ),
+    )
+    return definitions.resolve_job_def(JOB)
+
+
 def people_job() -> dg.JobDefinition:
-    """All assets of people:v1, from a Lume at the address in the environment."""
+    """The job, from a Lume at the address in the environment."""
     if death := os.environ.get(DEATH):
         die_after_an_event(*death.split())
     on_interrupt: Any = os.environ[ON_INTERRUPT]
     retries = int(os.environ[RETRIES])
     batches = os.environ[BATCHES].split()
-    lume = LumeResource(
-        base_url=os.environ[LUME_URL],
-        on_interrupt=on_interrupt,
-        request_timeout_seconds=30,
-        outage_budget_seconds=10,
-    )
-    definitions = dg.Definitions.merge(
-        build_lume_assets(
-            flow_version="people:v1",
-            partitions_def=dg.StaticPartitionsDefinition(batches),
-            source_path="{partition_key}.csv",
-            checks=LumeChecks(output_schema="off"),
-            retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
-            backfill="single_run" if len(batches) > 1 else "multi_run",
+    return job_of_people(
+        LumeResource(
+            base_url=os.environ[LUME_URL],
+            on_interrupt=on_interrupt,
+            request_timeout_seconds=30,
+            outage_budget_seconds=10,
         ),
-        dg.Definitions(
-            jobs=[dg.define_asset_job(JOB, executor_def=EXECUTORS[os.environ[EXECUTOR]])],
-            resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
-        ),
+        batches=batches,
+        source_path="{partition_key}.csv",
+        checks=LumeChecks(output_schema="off"),
+        retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
+        backfill="single_run" if len(batches) > 1 else "multi_run",
+        executor=os.environ[EXECUTOR],
     )
-    return definitions.resolve_job_def(JOB)
 
 
 @dataclass(frozen=True)

@@ -286,6 +286,15 @@ def test_a_source_path_can_be_given_at_launch(pipeline: Pipeline) -> None:
     assert value(pipeline.latest(RUN, "d"), "lume/source_path") == f"run:{first}"
 
 
+def test_a_source_path_with_credentials_is_refused_at_launch(pipeline: Pipeline) -> None:
+    pipeline.options["retry_policy"] = dg.RetryPolicy(max_retries=2)
+    result = pipeline.materialize("d", write={"source_path": "s3://key:s3cret@bucket/d.csv"})
+    assert "credentials have no place in a source_path" in failure(result, WRITE)
+    assert not any("s3cret" in str(event) for event in result.all_node_events)
+    assert not result.get_step_success_events()
+    assert pipeline.lume.client.runs().total == 0
+
+
 def test_a_file_that_was_handed_over_can_be_given_at_launch(pipeline: Pipeline, tmp_path: Path) -> None:
     mine = tmp_path / "corrected.csv"
     mine.write_text(GOOD)
@@ -293,6 +302,7 @@ def test_a_file_that_was_handed_over_can_be_given_at_launch(pipeline: Pipeline, 
     mine.unlink()
     assert pipeline.materialize("e", write={"source_path": uploaded}).success
     assert value(pipeline.latest(RUN, "e"), "lume/source_path") == uploaded
+    assert value(pipeline.latest(RUN, "e"), "lume/source_file") == "corrected.csv"
     assert value(pipeline.latest(NAMES, "e"), "names") == ["Ada", "Bob"]
 
 
@@ -312,12 +322,15 @@ def test_volume_is_judged_by_earlier_batches(pipeline: Pipeline) -> None:
     [
         ({"flow_version": "people"}, "NAME:vN"),
         ({"source_path": "batch.csv"}, "same batch for every partition"),
+        ({"source_path": "s3://bucket/{partition_key}.csv?secret_key=s3cret"}, "credentials have no place"),
+        ({"source_path": "s3://bucket/batch.csv?secret_key=s3cret"}, "credentials have no place"),
     ],
 )
 def test_faulty_definitions_are_refused(pipeline: Pipeline, options: dict[str, Any], told: str) -> None:
     pipeline.options = options
-    with pytest.raises(dg.DagsterInvalidDefinitionError, match=told):
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match=told) as refused:
         _ = pipeline.definitions
+    assert "s3cret" not in str(refused.value)
 
 
 def test_a_translator_changes_keys_and_is_told_of_equal_ones(pipeline: Pipeline) -> None:

@@ -192,17 +192,33 @@ def test_a_path_without_the_key_is_refused() -> None:
         "ftp://bob:s3cret@host",
         "simplecache::https://s3cret@host",
         "abfs://bob:s3cret@account.dfs.core.windows.net",
+        "s3://bob:s3cret/of@bucket",
     ],
 )
 def test_a_path_with_credentials_is_refused_and_not_shown(place: str) -> None:
     for path in (f"{place}/{{partition_key}}.csv", f"{place}/in.csv"):
-        with pytest.raises(ValueError, match="give them in storage_options") as refused:
-            BatchFiles(path)
-        assert "s3cret" not in str(refused.value)
+        assert "s3cret" not in refusal(path)
+
+
+def test_a_query_string_with_credentials_is_refused_and_not_shown() -> None:
+    for query in ("access_key=bob&secret_key=s3cret", "region=eu&X-Amz-Signature=s3cret", "sv=1&sig=s3cret"):
+        assert "s3cret" not in refusal(f"s3://bucket/{{partition_key}}.csv?{query}")
+
+
+def refusal(path: str) -> str:
+    with pytest.raises(ValueError, match="give them in storage_options") as refused:
+        BatchFiles(path)
+    return str(refused.value)
 
 
 @pytest.mark.parametrize(
-    "place", ["abfs://incoming@account.dfs.core.windows.net", "s3://bucket/me@host", "in@home"]
+    "place",
+    [
+        "abfs://incoming@account.dfs.core.windows.net",
+        "s3://bucket/me@host",
+        "in@home",
+        "s3://bucket?region=eu",
+    ],
 )
 def test_a_path_with_another_at_sign_is_taken(place: str) -> None:
     path = f"{place}/{{partition_key}}.csv"

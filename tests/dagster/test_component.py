@@ -327,6 +327,11 @@ def test_a_scaffolded_file_loads_and_names_the_latest_version(
         ({"flow_version": ["peple"]}, "no flow version 'peple'; there are flights:v1, people:v1"),
         ({}, "say which flow with --flow-version; there are flights:v1, people:v1"),
         ({"flow_version": ["x:v1"], "base_url": "http://127.0.0.1:9"}, "127.0.0.1:9"),
+        (
+            {"flow_version": ["people:v1"], "source_path": "s3://b/{partition_key}?secret_key=s3cret"},
+            "credentials have no place in a source_path",
+        ),
+        ({"flow_version": ["people:v1"], "base_url": "https://me:s3cret@lume"}, "user name or password"),
     ],
 )
 def test_what_cannot_be_scaffolded_leaves_nothing(
@@ -335,6 +340,7 @@ def test_what_cannot_be_scaffolded_leaves_nothing(
     with pytest.raises(click.ClickException) as raised:
         scaffold(sandbox, **params)
     assert told in raised.value.message
+    assert "s3cret" not in raised.value.message
     assert not (sandbox.defs_folder_path / "people").exists()
 
 

@@ -120,6 +120,18 @@ def test_a_run_tells_its_figures_as_numbers_and_leaves_out_what_lume_does_not_te
     }  # fmt: skip
 
 
+def test_credentials_in_what_lume_tells_are_not_shown() -> None:
+    signed = "https://host/x?X-Amz-Signature=s3cret"
+    run = run_with(target_locations={"mapped": signed, "rejects": signed}, error_message=f"{signed} is gone")
+    for metadata in (
+        run_metadata(run.model_copy(update={"source_path": signed})),
+        mapped_metadata(run, FLOW, RUN),
+        rejects_metadata(run, FLOW),
+    ):
+        assert "X-Amz-Signature=***" in shown(metadata)
+        assert "s3cret" not in shown(metadata)
+
+
 def test_a_link_to_a_run_cannot_leave_its_place() -> None:
     lume = LumeResource(run_url="https://lume.example.com/runs/{run_id}?tab={x}")
     run = run_with().model_copy(update={"id": "a/../b?c#d"})

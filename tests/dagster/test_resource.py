@@ -7,14 +7,21 @@ import pytest
 from pydantic import ValidationError
 
 from lume_dagster import LumeResource
-from lume_dagster.client import LumeRun
+from lume_dagster.client import LumeError, LumeRun
 from lume_dagster.connect import LumeConnection
 from lume_dagster.testing import ScriptedLume
 
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LUME_BASE_URL", "LUME_API_KEY", "LUME_HOME", "LUME_FLOWS", "LUME_STORE_URL"):
+    for name in (
+        "LUME_BASE_URL",
+        "LUME_API_KEY",
+        "LUME_HOME",
+        "LUME_FLOWS",
+        "LUME_STORE_URL",
+        "LUME_MAX_UPLOAD",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -46,12 +53,32 @@ def test_what_is_configured_wins_over_the_environment(monkeypatch: pytest.Monkey
 
 
 def test_no_secret_is_shown() -> None:
+    for address in ("user:hunter2@lume.example.com", "user:hunter2/x@lume", "lume.example.com/?key=hunter2"):
+        lume = LumeResource(base_url=f"https://{address}", api_key="hunter3")
+        for shown in (repr(lume), str(lume), str(lume.connection), repr(lume.connection)):
+            assert "hunter" not in shown
     lume = LumeResource(base_url="https://user:hunter2@lume.example.com", api_key="hunter3")
-    for shown in (repr(lume), str(lume), str(lume.connection), repr(lume.connection)):
-        assert "hunter" not in shown
     with pytest.raises(ValueError, match="user name or password") as error:
         _ = lume.client
     assert "hunter" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "size"), [("", 1 << 30), ("1000", 1000), ("500MB", 500_000_000), ("2 GiB", 2 << 30)]
+)
+def test_the_environment_says_how_large_an_upload_may_be(
+    monkeypatch: pytest.MonkeyPatch, told: str, size: int
+) -> None:
+    monkeypatch.setenv("LUME_MAX_UPLOAD", told)
+    assert LumeConnection().embedded_settings().max_upload_bytes == size
+    assert LumeConnection().embedded_settings("3kB").max_upload_bytes == 3000
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "much", "5 apples", "1e9"])
+def test_a_size_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("LUME_MAX_UPLOAD", told)
+    with pytest.raises(LumeError, match=rf"LUME_MAX_UPLOAD .*{told!r} is no size; .* 500MB or 2GiB"):
+        LumeConnection().open()
 
 
 def test_the_embedded_lume_gets_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

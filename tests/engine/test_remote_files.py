@@ -99,7 +99,13 @@ def test_stores_of_fsspec(engine: Engine, work: Path) -> None:
         ("http://example.com/x.csv", "a batch lies in a file or under s3://"),
         ("simplecache::s3://batches/x.csv", "a batch lies in"),
         (f"s3://key:{SECRET}@batches/x.csv", "credentials have no place in a source_path"),
+        (
+            f"s3://batches/x.csv?access_key=key&secret_key={SECRET}",
+            "credentials have no place in a source_path",
+        ),
+        (f"https://example.com/x?X-Amz-Signature={SECRET}", "credentials have no place in a source_path"),
         ("gs://batches/x.csv", "needs the package gcsfs"),
+        ("abfs://incoming@account.dfs.core.windows.net/x.csv", "needs the package adlfs"),
     ],
 )
 def test_what_is_not_opened(engine: Engine, work: Path, uri: str, said: str) -> None:

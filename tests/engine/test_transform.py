@@ -239,3 +239,23 @@ def test_fields_that_build_on_each_other_many_times(run: Run) -> None:
     outcome = run(document(dict.fromkeys(names, TEXT), mapper), "a,b\nx,\ny,\n,\n")
     assert len(outcome.mapped) == 2
     assert outcome.errors == {2: [("f00", "lookup", "y")]}
+
+
+def test_a_key_that_builds_on_other_fields_many_times(run: Run) -> None:
+    names = [f"f{number:02}" for number in range(30)]
+    mapper: dict[str, Any] = {"f00": {"extract": "a"}, "f01": {"extract": "b"}}
+    mapper["f02"] = {"concat": [{"target": "f00"}, {"target": "f01"}], "default": "z"}
+    for before, last, name in zip(names[1:], names[2:], names[3:], strict=False):
+        mapper[name] = {"coalesce": [{"target": last}, {"target": before}], "default": "z"}
+    flow = document(dict.fromkeys(names, TEXT), mapper)
+    flow["target_schema"]["x-unique"] = [["f29"]]
+    outcome = run(flow, "a,b\nx,1\nx,2\nx,1\n" + "".join(f"y,{number}\n" for number in range(40)) + "y,7\n")
+    assert outcome.errors == {3: [("f29", "duplicate", "x1")], 44: [("f29", "duplicate", "y7")]}
+
+
+def test_a_key_of_two_fields_from_one_column(run: Run) -> None:
+    flow = document({"x": TEXT, "y": TEXT}, {"x": {"extract": "a"}, "y": {"extract": "a"}})
+    flow["target_schema"]["x-unique"] = [["x", "y"]]
+    outcome = run(flow, "a,b\np,1\nq,2\np,3\n,4\n,5\n")
+    assert outcome.errors == {3: [("x, y", "duplicate", "p, p")]}
+    assert [row["x"] for row in outcome.mapped] == ["p", "q", None, None]

@@ -113,6 +113,18 @@ def test_a_faulty_body_is_told(http: httpx.Client, body: str, told: str) -> None
     assert told in problem(http.post("/v1/runs", content=body, headers=AS_JSON), 422)["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/flows/people/runs", "/v1/flows"])
+def test_a_source_path_with_credentials_is_refused_and_not_kept(http: httpx.Client, path: str) -> None:
+    for source_path in ("s3://key:s3cret@bucket/x.csv", "s3://bucket/x.csv?secret_key=s3cret"):
+        body = order(source_path) if path == "/v1/runs" else {"source_path": source_path}
+        if path == "/v1/flows":
+            body |= {"name": "new", "target_schema": {"type": "object", "properties": {}}}
+        refused = http.post(path, json=body)
+        assert "source_path: Value error, credentials have no place" in problem(refused, 422)["detail"]
+        assert "s3cret" not in refused.text
+    assert http.get("/v1/runs").json()["total"] == 0
+
+
 def test_a_huge_body_is_refused(http: httpx.Client) -> None:
     problem(http.post("/v1/runs", content=b" " * (2 << 20), headers=AS_JSON), 413)
 

@@ -152,14 +152,14 @@ def test_a_clock_that_is_set_back_breaks_no_run(
     owner, other = LumeService(settings), LumeService(settings)
     ingest = Engine.ingest
 
-    def set_back(*arguments: Any) -> Any:
+    def set_back(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(store, "utc_now", lambda: "1999-12-31T23:00:00.000000Z")
         monkeypatch.setattr(time, "time", lambda: 0.0)
         deadline = time.monotonic() + 2 * settings.lease_seconds
         while time.monotonic() < deadline:
             other.runs(flow_version=None, source_path=None, statuses=[], page=1, size=1)
             time.sleep(0.05)
-        return ingest(*arguments)
+        return ingest(*arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(Engine, "ingest", set_back)

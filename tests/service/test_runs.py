@@ -182,9 +182,11 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches that take until they are cancelled to be read."""
     ingest = Engine.ingest
 
-    def wait_and_ingest(self: Engine, flow: Any, source_path: Any, stage_dir: Any, cancel: Any = None) -> Any:
+    def wait_and_ingest(
+        self: Engine, flow: Any, source_path: Any, stage_dir: Any, cancel: Any = None, **options: Any
+    ) -> Any:
         cancel.wait(30)
-        return ingest(self, flow, source_path, stage_dir, cancel)
+        return ingest(self, flow, source_path, stage_dir, cancel, **options)
 
     monkeypatch.setattr(Engine, "ingest", wait_and_ingest)
 
@@ -329,8 +331,8 @@ from lume_dagster.service.settings import ServiceSettings
 home, flows, batch, stage = sys.argv[1:]
 original = getattr(Engine, stage)
 
-def then_hang(self, *arguments):
-    original(self, *arguments)
+def then_hang(self, *arguments, **options):
+    original(self, *arguments, **options)
     print("hanging", flush=True)
     time.sleep(600)
 

@@ -14,12 +14,14 @@ import pytest
 from lume_dagster.client import AsyncLumeClient, AuthenticationError, InvalidRequestError, LumeClient
 from lume_dagster.service.settings import ServiceSettings
 
+MAX_UPLOAD = 3 << 20
+
 
 @pytest.fixture
 def server(settings: ServiceSettings) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`lume-dagster serve` in a process of its own, and its URL."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "lume_dagster.cli", "serve", "--port", "0"],
+        [sys.executable, "-m", "lume_dagster.cli", "serve", "--port", "0", "--max-upload", "3MiB"],
         env={
             **os.environ,
             "LUME_HOME": str(settings.home),
@@ -58,13 +60,13 @@ def test_files_and_records_are_handed_over_to_a_served_lume(
         assert client.flow("people").process([{"ID": 1, "Full Name": "Ada", "Mail": None}]).run.succeeded
         huge = tmp_path / "huge.csv"
         with huge.open("wb") as file:
-            file.truncate(settings.max_upload_bytes + 1)
-        with pytest.raises(InvalidRequestError, match=str(settings.max_upload_bytes)):
+            file.truncate(MAX_UPLOAD + 1)
+        with pytest.raises(InvalidRequestError, match=f"at most {MAX_UPLOAD} bytes"):
             client.upload_file(huge)
 
     async def hand_over() -> str:
         async with AsyncLumeClient(url, "hunter2") as client:
-            with pytest.raises(InvalidRequestError, match=str(settings.max_upload_bytes)):
+            with pytest.raises(InvalidRequestError, match=f"at most {MAX_UPLOAD} bytes"):
                 await client.upload_file(huge)
             return await client.upload_file(people)
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,54 @@ def test_a_file_that_was_handed_over_is_a_batch(http: httpx.Client, settings: Se
 def test_of_a_name_only_the_extension_counts(http: httpx.Client, name: str, extension: str) -> None:
     told = upload(http, b"x", name).json()
     assert told["source_path"] == f"upload:{told['sha256']}{extension}"
+
+
+def test_messages_and_metadata_call_a_file_what_its_owner_does(
+    http: httpx.Client,
+) -> None:
+    empty = upload(http, b"", "../mine/people\u202e.csv").json()["source_path"]
+    run = complete(http, "people:v1", empty)
+    assert run["metadata"]["error_message"].startswith(f"{empty} ('people\\u202e.csv'): the file is empty")
+    good = upload(http, PEOPLE.encode(), "people.csv").json()["source_path"]
+    assert upload(http, PEOPLE.encode(), "renamed.csv").json()["source_path"] == good
+    run = complete(http, "people:v1", good)
+    assert run["metadata"]["source"]["file_name"] == "renamed.csv"
+    again = complete(http, "people:v1", f"run:{run['id']}")
+    assert again["metadata"]["source"]["file_name"] == "renamed.csv"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "told"),
+    [
+        (b"x,y\n1,x\n", "p.csv", "of the columns that the flow reads none is there"),
+        (b"no table", "p.parquet", "this is no Parquet file"),
+        (b"no workbook", "p.xlsx", "excel" if find_spec("python_calamine") is None else "workbook"),
+        (b"{", "p.json", "is no JSON"),
+        (b"x", "p.docx", "the format cannot be told"),
+    ],
+)
+def test_no_message_names_a_file_by_its_place_in_the_home(
+    http: httpx.Client, settings: ServiceSettings, content: bytes, name: str, told: str
+) -> None:
+    source_path = upload(http, content, name).json()["source_path"]
+    message = complete(http, "people:v1", source_path)["metadata"]["error_message"]
+    assert message.startswith(f"{source_path} ('{name}')")
+    assert told in message
+    assert str(settings.home) not in message
+    sample = {
+        "name": "new",
+        "target_schema": {"type": "object", "properties": {}},
+        "source_path": source_path,
+    }
+    refused = problem(http.post("/v1/flows", json=sample), 422)
+    assert str(settings.home) not in refused
+
+
+def test_no_message_names_records_by_their_place_in_the_home(
+    http: httpx.Client,
+) -> None:
+    run = ended(http, http.post("/v1/flows/people/runs", json={"source_data": [{"x": 1}]}))
+    assert run["metadata"]["error_message"].startswith(f"{run['source_path']}: of the columns")
 
 
 def test_a_file_that_is_too_large_leaves_nothing(http: httpx.Client, settings: ServiceSettings) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from lume_dagster import LumeChecks, LumeIOManager, LumeResource, build_lume_assets
-from tests.dagster.attempt import EXECUTORS, die_after_an_event
+from lume_dagster import LumeChecks, LumeResource
+from tests.dagster.attempt import die_after_an_event, job_of_people
 
-JOB = "people"
 STEPS = {"multi_run": "people__v1__run", "single_run": "people__v1__batches"}
 BACKFILL, FOLDER, BATCHES, EXECUTOR = "SOAK_BACKFILL", "SOAK_FOLDER", "SOAK_BATCHES", "SOAK_EXECUTOR"
 LAUNCH_TAG, TASK_TAG = "soak/launch", "soak/task"
@@ -26,24 +25,16 @@ def partition_keys(count: int) -> list[str]:
 
 
 def people_job() -> dg.JobDefinition:
-    """All assets of people:v1, from the Lume that the environment names."""
-    lume = LumeResource(max_concurrent_runs=6, request_timeout_seconds=20, outage_budget_seconds=30)
-    backfill: Any = os.environ[BACKFILL]
-    definitions = dg.Definitions.merge(
-        build_lume_assets(
-            flow_version="people:v1",
-            partitions_def=dg.StaticPartitionsDefinition(partition_keys(int(os.environ[BATCHES]))),
-            source_path=os.environ[FOLDER] + "/{partition_key}.csv",
-            # The files of a Lume over HTTP are on this machine all the same: the schema can be checked.
-            checks=LumeChecks(reject_rate_error=0.4),
-            backfill=backfill,
-        ),
-        dg.Definitions(
-            jobs=[dg.define_asset_job(JOB, executor_def=EXECUTORS[os.environ[EXECUTOR]])],
-            resources={"lume": lume, "lume_io_manager": LumeIOManager(lume=lume)},
-        ),
+    """The job of all assets of people:v1, from the Lume that the environment names."""
+    return job_of_people(
+        LumeResource(max_concurrent_runs=6, request_timeout_seconds=20, outage_budget_seconds=30),
+        batches=partition_keys(int(os.environ[BATCHES])),
+        source_path=os.environ[FOLDER] + "/{partition_key}.csv",
+        # The files of a Lume over HTTP are on this machine all the same: the schema can be checked.
+        checks=LumeChecks(reject_rate_error=0.4),
+        backfill=os.environ[BACKFILL],
+        executor=os.environ[EXECUTOR],
     )
-    return definitions.resolve_job_def(JOB)
 
 
 @dataclass(frozen=True)
