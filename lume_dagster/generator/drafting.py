@@ -547,7 +547,7 @@ class Drafter:
             draft: The draft; what it says of such texts so far is said anew.
         """
         notes = tuple(note for note in draft.notes if not note.startswith((_ABSENT, _AMBIGUOUS)))
-        draft = replace(draft, source=self.sample.source, notes=notes)
+        draft = replace(draft, source={**self.sample.source, **self._optional(draft)}, notes=notes)
         absent: dict[str, list[str]] = {}
         for field in draft.fields:
             target = self._fields[field.name]
@@ -578,6 +578,18 @@ class Drafter:
         return replace(
             draft, notes=(*draft.notes, *(start + "; ".join(what) for start, what in said if what))
         )
+
+    def _optional(self, draft: Draft) -> dict[str, list[str]]:
+        """The paths that a batch may lack: those of JSON that some records of the sample lack."""
+        if self.sample.batch.info.format not in ("json", "jsonl"):
+            return {}
+        read = (column for field in draft.fields for column in field.sources if column in self.columns)
+        lacking = [
+            column
+            for column in dict.fromkeys(read)
+            if parse_path(column) and self.sample.table.column(column).null_count
+        ]
+        return {"optional": [*self.sample.source.get("optional", ()), *lacking]} if lacking else {}
 
     def _values_of(self, text: str, absent_in: Iterable[str], draft: Draft) -> tuple[str, ...]:
         """The columns that fields take texts from, and that may hold a text as a value.

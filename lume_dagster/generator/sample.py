@@ -35,7 +35,7 @@ _DATA = frozenset({
 })  # fmt: skip
 _LABEL = re.compile(r"(?:19|20)[0-9]{2}|[0-9]{1,2}")
 """Years and small numbers, as columns are named in tables of figures."""
-NO_HEADER = "the header looks like a record"
+_NO_HEADER = "the header looks like a record"
 _REMEDY = "a batch needs a row with the names of its columns, and that row is no record"
 _NO_TEXT = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\ufffd]")
 """Characters that no text holds, unlike tabs and line breaks, which the names of columns in workbooks do."""
@@ -52,7 +52,7 @@ class Sample:
         source: The `source` of a flow version that reads it; only what differs from the defaults.
         is_stage: The batch is known by its stage only: it is the stored input of a run.
         nested: Which of its columns hold nested values.
-        notes: What people have to know of it: what of it is not read, or may be read wrongly.
+        unread: Columns of the batch that are left out, as they hold no texts.
         label: What messages call the batch, if other than its name.
     """
 
@@ -62,13 +62,42 @@ class Sample:
     source: Mapping[str, Any]
     is_stage: bool = False
     nested: Nested = field(default_factory=Nested)
-    notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     label: str | None = None
 
     @cached_property
     def profile(self) -> Profile:
         """What its columns hold."""
         return profile_table(self.table)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What people have to know of it: what of it is not read, or may be read wrongly."""
+        notes = []
+        if self.unread:
+            notes.append(f"not read, as they hold no texts: {', '.join(self.unread[:_MOST_NAMED])}")
+        if self.is_headless:
+            # What stands there may be values of a record, which no message may hold.
+            shown = ", ".join(map(str, self._named_like_values[:_MOST_NAMED]))
+            notes.append(f"{_NO_HEADER}: what it names column {shown} is written like a value; {_REMEDY}")
+        return tuple(notes)
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether the names of its columns may be values of its first record."""
+        return bool(self._named_like_values)
+
+    @cached_property
+    def _named_like_values(self) -> tuple[int, ...]:
+        """The places, from 1, of columns whose names are of the kind of their values, as those of a record are."""
+        if self.batch.info.format not in _WITH_HEADER:
+            return ()
+        found = [
+            column for column in self.profile.columns if column.kind in _DATA and _is_like_values(column)
+        ]
+        if len(found) > 1 and all(_LABEL.fullmatch(column.name) for column in found):
+            return ()
+        return tuple(column.position + 1 for column in found)
 
     def counts(self, column: str) -> Counter[str]:
         """How often each text of a column stands there; absent values do not count."""
@@ -149,7 +178,7 @@ def read_sample(
         )
     if "encoding" not in source and batch.info.encoding not in (None, "utf-8"):
         written["encoding"] = batch.info.encoding
-    left_out = [column for column in batch.unexpected if column not in batch.columns]
+    left_out = tuple(column for column in batch.unexpected if column not in batch.columns)
     absent = source.get("null_values", ())
     table = _texts(batch, absent)
     nested = find_nested(table)
@@ -157,13 +186,7 @@ def read_sample(
         batch = engine.ingest(probe({**asked, **written}, nested.paths), path, folder, name=label)
         table = _texts(batch, absent)
         nested = replace(find_nested(table), longest=nested.longest)
-    sample = Sample(path, batch, table, written, nested=nested, label=label)
-    notes = [f"not read, as they hold no texts: {', '.join(left_out[:_MOST_NAMED])}"] if left_out else []
-    if batch.info.format in _WITH_HEADER and (places := _names_like_values(sample.profile)):
-        # What stands there may be values of a record, which no message may hold.
-        shown = ", ".join(map(str, places[:_MOST_NAMED]))
-        notes.append(f"{NO_HEADER}: what it names column {shown} is written like a value; {_REMEDY}")
-    return replace(sample, notes=tuple(notes))
+    return Sample(path, batch, table, written, nested=nested, unread=left_out, label=label)
 
 
 def open_sample(engine: Engine, stage: Path) -> Sample:
@@ -216,14 +239,6 @@ def _delimited(
             f"{label or path}: the columns may be split by {' or '.join(map(repr, likely))}; set source.delimiter"
         )
     return next(((read, {"delimiter": delimiter}) for delimiter, read in likely.items()), (batch, {}))
-
-
-def _names_like_values(profile: Profile) -> tuple[int, ...]:
-    """The places, from 1, of columns whose names are of the kind of their values, as those of a first record are."""
-    found = [column for column in profile.columns if column.kind in _DATA and _is_like_values(column)]
-    if len(found) > 1 and all(_LABEL.fullmatch(column.name) for column in found):
-        return ()
-    return tuple(column.position + 1 for column in found)
 
 
 def _is_like_values(column: ColumnProfile) -> bool:

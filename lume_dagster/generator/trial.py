@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from lume_dagster.engine import BatchResult, Engine, FlowError, StagedBatch, parse_flow
 from lume_dagster.generator.drafting import ACCEPTED, Draft, Drafter, DraftField
-from lume_dagster.generator.sample import NO_HEADER, Sample
+from lume_dagster.generator.sample import Sample
 
 _TOO_MANY = 0.05
 """The share of the records from which on the rejects of a field are told to people."""
@@ -146,18 +146,13 @@ def read_wrongly(draft: Draft, trial: Trial, sample: Sample) -> str:
         return ""
     names = [column.name for column in sample.profile.columns]
     shown = ", ".join(map(repr, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
-    said = [] if _is_headless(sample) else [f"The columns of the sample are {shown}"]
+    said = [] if sample.is_headless else [f"The columns of the sample are {shown}"]
     said += [note[:1].upper() + note[1:] for note in sample.notes]
     if sample.batch.info.format == "excel":
         stray = trial.by_type.get("unparsable", 0)
         said += [f"{stray} records have values in columns without a name"] if stray else []
         said.append("Set source.sheet or source.header_row if the header is elsewhere")
     return ". ".join(("", *said))
-
-
-def _is_headless(sample: Sample) -> bool:
-    """Whether the names of its columns may be values of its first record, which no message may hold."""
-    return any(note.startswith(NO_HEADER) for note in sample.notes)
 
 
 def _restaged(engine: Engine, flow: Any, sample: Sample, place: Path) -> StagedBatch:

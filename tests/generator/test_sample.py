@@ -87,6 +87,7 @@ def test_a_field_of_an_object_takes_what_has_the_same_path(drafted: Drafting, tm
     assert draft.field("address.city").operation == {"extract": "address.city"}
     assert draft.field("address.city").accepted
     assert (trial.mapped, trial.after["address.city"]) == (3, ("Graz",))
+    assert draft.source == {"optional": ["address.city"]}
 
 
 def test_the_first_of_several_items_is_for_people_to_look_at(drafted: Drafting, tmp_path: Path) -> None:
