@@ -58,7 +58,9 @@ _OPTION_OF = {"header_row": "header-row", "null_values": "null-value"}
     "--delimiter", help="The one character between two fields of a CSV sample, or tab.  [default: found out]"
 )
 @click.option("--encoding", help="Of a CSV or JSON sample, by its Python name.  [default: found out]")
-@click.option("--sheet", help="The sheet of a workbook, by its name or number.  [default: the first]")
+@click.option(
+    "--sheet", help="The sheet of a workbook, by its name or its number (1 to 99).  [default: the first]"
+)
 @click.option(
     "--header-row",
     type=click.IntRange(1, 1_000_000),
@@ -193,7 +195,7 @@ def _source(
         "format": source_format,
         "delimiter": "\t" if delimiter in ("\\t", "tab") else delimiter,
         "encoding": encoding,
-        "sheet": int(sheet) if sheet and sheet.isdecimal() else sheet,
+        "sheet": int(sheet) if sheet and re.fullmatch("[0-9]{1,2}", sheet) else sheet,
         "header_row": header_row,
         "null_values": list(dict.fromkeys(("", *null_values))) if null_values else None,
     }

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lume_dagster.engine import FlowError, FlowVersion, parse_flow
-from lume_dagster.engine.json_path import parse_path
+from lume_dagster.engine.json_path import EVERY, parse_path
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType, is_value
 from lume_dagster.generator.classification import (
@@ -413,10 +413,8 @@ class Drafter:
     def _as_text(self, drafted: DraftField, column: str) -> DraftField:
         nested = self.sample.nested
         if column in nested.objects or column in nested.lists:
-            held = "objects" if column in nested.objects else "lists"
-            return _noted(
-                drafted, f"{column} holds JSON {held}, whose text the field would get", at_most=_UNSETTLED
-            )
+            said = f"{column} holds JSON objects or lists, whose text the field would get"
+            return _noted(drafted, said, at_most=_UNSETTLED)
         if (said := self._form_differs(drafted.name, column)) is not None:
             drafted = _noted(drafted, said, at_most=_UNSETTLED)
         if any(text != text.strip() for text in self.sample.counts(column)):
@@ -524,7 +522,10 @@ class Drafter:
 
     def _is_of_parent_only(self, field: str, column: str) -> bool:
         """Whether a field is like a nested column only for the name of the object that the column lies in."""
-        *above, last = [str(step)[1:] for step in parse_path(column) or ("",) if isinstance(step, str)]
+        names = [step[1:] for step in parse_path(column) or () if isinstance(step, str) and step != EVERY]
+        if len(names) < 2:
+            return False
+        *above, last = names
         schema = self._leaves[field]
         said = " ".join((field, str(schema.get("title", "")), str(schema.get("description", ""))))
         return any(_is_named(name, field) for name in above) and not _is_named(last, said)

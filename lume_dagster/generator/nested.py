@@ -12,6 +12,7 @@ import pyarrow as pa
 
 _LOOKED_AT = 1_000
 _MOST_PATHS = 2_000
+_MOST_ITEMS = 20
 _DEEPEST = 10
 _NAME = re.compile(r"[^.\[\]]+")
 _PLAIN = (str, int, float, bool, type(None))
@@ -22,7 +23,7 @@ class Nested:
     """Which columns of a sample hold nested values.
 
     Attributes:
-        objects: Columns of JSON objects, or of lists that hold some.
+        objects: Columns of JSON objects, or of lists that hold objects or lists.
         lists: Columns of JSON lists of plain values.
         paths: Where the plain values and lists lie in them, such as `address.city` and `items[0].sku`.
         longest: For a path by the first item of a list, how many items the longest one has, if that is more than one.
@@ -50,7 +51,7 @@ def find_nested(table: pa.Table) -> Nested:
             continue
         if not (values := _parsed(texts.to_pylist())):
             continue
-        (objects if any(map(_holds_objects, values)) else lists).add(name)
+        (lists if all(map(_is_plain_list, values)) else objects).add(name)
         if _NAME.fullmatch(name):
             for value in values:
                 found.add(name, value)
@@ -78,8 +79,8 @@ def _parsed(texts: Iterable[str]) -> list[Any]:
     return values
 
 
-def _holds_objects(value: Any) -> bool:
-    return isinstance(value, dict) or any(isinstance(item, dict) for item in value)
+def _is_plain_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, _PLAIN) for item in value)
 
 
 class _Paths:
@@ -113,11 +114,11 @@ def _leaves(path: str, value: Any, depth: int, items: int) -> Iterator[tuple[str
     if not isinstance(value, list) or "[*]" in path:
         yield path, items
         return
-    if all(isinstance(item, _PLAIN) for item in value):
+    if _is_plain_list(value):
         yield path, items
     for item in value[:1]:
         if isinstance(item, (dict, *_PLAIN)):
             yield from _leaves(f"{path}[0]", item, depth + 1, max(items, len(value)))
-    for item in value:
+    for item in value[:_MOST_ITEMS]:
         if isinstance(item, dict):
             yield from _leaves(f"{path}[*]", item, depth + 1, items)

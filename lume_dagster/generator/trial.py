@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from lume_dagster.engine import BatchResult, Engine, FlowError, StagedBatch, parse_flow
+from lume_dagster.engine import BatchError, BatchResult, Engine, FlowError, StagedBatch, parse_flow
 from lume_dagster.generator.drafting import ACCEPTED, Draft, Drafter, DraftField
 from lume_dagster.generator.sample import Sample
 
@@ -197,17 +197,20 @@ def _alone(
     ]
     if not fields or not result.rejected_rows:
         return {}
-    head = place / "head.jsonl"
     columns = list(dict.fromkeys(column for field in fields for column in field.sources))
     records = sample.table.select(columns).slice(0, _LOOKED_AT).to_pylist()
+    if not records:
+        return {}
+    (aside := place / "alone").mkdir()
+    head = aside / "head.jsonl"
     head.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     sound = [field for field in fields if not result.by_field.get(field.name)]
     found: dict[str, tuple[str, ...]] = {}
     for group in (*([sound] if sound else []), *([field] for field in fields if field not in sound)):
         # One that is computed from other fields says nothing by itself.
-        with suppress(FlowError):
+        with suppress(FlowError, BatchError):
             flow = parse_flow(_only(draft, group), name="draft", version="v1", path="the draft")
-            mapped = engine.transform(flow, engine.ingest(flow, str(head), place), place)
+            mapped = engine.transform(flow, engine.ingest(flow, str(head), aside), aside)
             found |= _after(engine, mapped, {field.name: f"f{at}" for at, field in enumerate(group)})
     return found
 

@@ -110,8 +110,10 @@ def test_a_column_of_json_texts_is_never_accepted_for_a_text(drafted: Drafting, 
     draft, _ = drafted(path, {"id": {"type": "integer"}, "payload": TEXT, "tags": TEXT})
     assert draft.field("id").accepted
     assert not draft.field("payload").accepted
-    assert "payload holds JSON objects, whose text the field would get" in draft.field("payload").notes
-    assert "tags holds JSON lists, whose text the field would get" in draft.field("tags").notes
+    assert (
+        "payload holds JSON objects or lists, whose text the field would get" in draft.field("payload").notes
+    )
+    assert "tags holds JSON objects or lists, whose text the field would get" in draft.field("tags").notes
 
 
 def test_a_parquet_column_without_texts_is_left_out_of_the_sample(drafted: Drafting, tmp_path: Path) -> None:
@@ -242,3 +244,20 @@ def test_options_mean_themselves_unless_the_sample_says_otherwise(drafted: Draft
     level = {"type": "integer", "oneOf": [{"const": 1, "title": "low"}, {"const": 2, "title": "high"}]}
     table = drafted(path, {"level": level})[0].field("level").entry["lookup"]["table"]
     assert table == {"low": 1, "high": 2}
+
+
+def test_a_draft_that_maps_nothing_tells_which_columns_it_fills(drafted: Drafting, tmp_path: Path) -> None:
+    path = tmp_path / "none.csv"
+    path.write_text("id,name,gap\n1,Ada,\n2,Bo,\n3,Cyril the Third,\n")
+    fields = {"id": {"type": "integer"}, "name": {"type": "string", "minLength": 9}, "gap": TEXT}
+    _, trial = drafted(path, fields)
+    assert (trial.mapped, trial.empty) == (1, frozenset({"gap"}))
+    assert trial.after["id"] == ("3",)
+
+
+def test_columns_of_odd_paths_and_lists_of_lists_are_columns(drafted: Drafting, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text('[0][1],a.b[*],shape\n1,2,"[[1,2]]"\n3,4,"[[5]]"\n')
+    draft, trial = drafted(path, {"shape": TEXT, "b": {"type": "integer"}})
+    assert "shape holds JSON objects or lists, whose text the field would get" in draft.field("shape").notes
+    assert trial.mapped == 2
