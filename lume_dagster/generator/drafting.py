@@ -413,8 +413,8 @@ class Drafter:
     def _as_text(self, drafted: DraftField, column: str) -> DraftField:
         nested = self.sample.nested
         if column in nested.objects or column in nested.lists:
-            said = f"{column} holds JSON objects or lists, whose text the field would get"
-            return _noted(drafted, said, at_most=_UNSETTLED)
+            held = f"{column} holds JSON objects or lists, whose text the field would get"
+            return _noted(drafted, held, at_most=_UNSETTLED)
         if (said := self._form_differs(drafted.name, column)) is not None:
             drafted = _noted(drafted, said, at_most=_UNSETTLED)
         if any(text != text.strip() for text in self.sample.counts(column)):
