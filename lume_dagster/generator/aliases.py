@@ -4,12 +4,13 @@ A pack is a file in `aliases/`. Lines that start with `#` tell what it holds and
 of a field's name or description that speak for the pack; `prefixes` may stand before a name; `closed: yes` says that
 the pack names all there is of its kind, so that nothing else is one of them. Each further line is one thing: its names,
 separated by semicolons. A name after `~` is understood in a value and never makes an option one of the pack. A name on
-several lines is ambiguous, and a line none of whose things is an option says that a value is no option.
+several lines is ambiguous, and a line none of whose things is an option says that a value is no option. A name after
+`?` is that of another line, and ambiguous only where this thing is an option too: `$` beside AUD, `Congo` beside CD.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -28,6 +29,7 @@ class AliasPack:
         closed: Whether there are no others of the kind.
         names: The things that a key can mean, in a value.
         option_names: The same without those after `~`.
+        rivals: The things that a key may mean as well, if they are options.
     """
 
     name: str
@@ -36,17 +38,32 @@ class AliasPack:
     closed: bool
     names: Mapping[str, frozenset[int]]
     option_names: Mapping[str, frozenset[int]]
+    rivals: Mapping[str, frozenset[int]]
 
-    def things(self, text: str) -> frozenset[int]:
-        """The things that a value's text can mean; empty for an unknown one."""
-        for form in _forms(text):
-            if found := self.names.get(form):
+    def things(self, text: str, options: Container[int] = ()) -> frozenset[int]:
+        """The things that a value's text can mean; empty for an unknown one.
+
+        Args:
+            text: The value.
+            options: The things that are options.
+        """
+        for form in self._forms(text):
+            if found := self.things_of_key(form, options):
                 return found
-            for prefix in self.prefixes:
-                rest = form.removeprefix(f"{prefix} ")
-                if rest != form and (found := self.names.get(rest)):
-                    return found
         return frozenset()
+
+    def things_of_key(self, form: str, options: Container[int] = ()) -> frozenset[int]:
+        """The same for a text that is a key."""
+        found = self.names.get(form, frozenset())
+        return found | {thing for thing in self.rivals.get(form, ()) if thing in options}
+
+    def _forms(self, text: str) -> Iterator[str]:
+        """The keys under which a text may be found, the likeliest first."""
+        for form in _forms(text):
+            yield form
+            for prefix in self.prefixes:
+                if form.startswith(f"{prefix} "):
+                    yield form.removeprefix(f"{prefix} ")
 
     def thing_of_option(self, text: str) -> int | None:
         """The one thing that an option's text means."""
@@ -55,7 +72,6 @@ class AliasPack:
 
 
 def _forms(text: str) -> tuple[str, ...]:
-    """The keys under which a text may be found, the likeliest first."""
     found = words(text)
     forms = [" ".join(found)]
     before, comma, after = text.partition(",")
@@ -70,6 +86,7 @@ def _read(name: str, content: str) -> AliasPack:
     every: dict[str, set[int]] = {}
     of_options: dict[str, set[int]] = {}
     squeezed_names: dict[str, set[int]] = {}
+    rivals: dict[str, set[int]] = {}
     lines = [line for line in content.splitlines() if line.strip() and not line.startswith("#")]
     for thing, line in enumerate(lines):
         label, colon, rest = line.partition(": ")
@@ -78,6 +95,9 @@ def _read(name: str, content: str) -> AliasPack:
             continue
         for alias in line.split(";"):
             text = alias.strip()
+            if text.startswith("?"):
+                rivals.setdefault(key(text[1:]), set()).add(thing)
+                continue
             found = words(text.removeprefix("~"))
             every.setdefault(" ".join(found), set()).add(thing)
             if len(squeezed(found)) >= 4 or all(len(word) == 1 for word in found):
@@ -93,6 +113,7 @@ def _read(name: str, content: str) -> AliasPack:
         closed=head.get("closed") == "yes",
         names={form: frozenset(things) for form, things in every.items()},
         option_names={form: frozenset(things) for form, things in of_options.items()},
+        rivals={form: frozenset(things) for form, things in rivals.items()},
     )
 
 

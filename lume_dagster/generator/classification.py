@@ -2,19 +2,30 @@
 
 A value is held against each option and its title, first exactly, then by what is left of it without case, accents and
 punctuation, then by alias packs (see `aliases`), then by likeness (see `option_labels`). A step decides only if it has
-one winner. From `ACCEPT` on a class is taken over, from `SUGGEST` on it is shown to a reviewer, below it is none.
+one winner. A sign of doubt that the option does not have, such as the question mark of `done?`, leaves it a suggestion.
+From `ACCEPT` on a class is taken over, from `SUGGEST` on it is shown to a reviewer, below it is none.
 The same values and options always give the same classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from lume_dagster.generator.aliases import AliasPack, alias_packs
-from lume_dagster.generator.option_labels import LIKELY, RIVAL, STEPS, SURE, Label, Setting, make_setting
+from lume_dagster.generator.option_labels import (
+    LIKELY,
+    RIVAL,
+    STEPS,
+    SURE,
+    Label,
+    Setting,
+    Step,
+    make_setting,
+)
 from lume_dagster.generator.text_key import squeezed, words
 
 Scalar = str | int | float | bool
@@ -45,6 +56,8 @@ _ABSENT = frozenset(
     }
 )
 """Keys of what people write for nothing."""
+_DOUBT = re.compile(r"[?¿~≈≠¬]|^\s*!")
+"""Signs that make something else of what they stand beside, or leave it in doubt."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +175,40 @@ class Classifier:
         given = tuple(values)
         packs = self._packs(given)
         closed = any(pack.closed for pack, _ in packs)
-        setting = make_setting(self.labels, self.field, closed=closed)
-        labels = self._labels_and_names(packs)
+        labels = _Labels(self._labels_and_names(packs), make_setting(self.labels, self.field, closed=closed))
         in_codes = self._holds_codes(given, packs)
-        return tuple(self._class_of(value, packs, labels, setting, in_codes=in_codes) for value in given)
+        return tuple(
+            self._without_doubt(self._class_of(value, packs, labels, in_codes=in_codes)) for value in given
+        )
+
+    @cached_property
+    def _by_text(self) -> Mapping[str, set[int]]:
+        return _grouped((option.text, index) for index, option in enumerate(self.options))
+
+    @cached_property
+    def _by_stripped_text(self) -> Mapping[str, set[int]]:
+        return _grouped((label.text.strip(), label.option) for label in self.labels)
+
+    @cached_property
+    def _by_words(self) -> Mapping[tuple[str, ...], set[int]]:
+        return _grouped((label.words, label.option) for label in self.labels)
+
+    @cached_property
+    def _numbers(self) -> _Numbers:
+        return _Numbers(tuple(option.text for option in self.options))
+
+    def _without_doubt(self, found: Classification) -> Classification:
+        """The class; no more than a suggestion if the value has a sign of doubt that its option does not have."""
+        if not found.accepted or found.value in self._by_text or not _DOUBT.search(found.value):
+            return found
+        if any(
+            self.options[label.option].value == found.option and _DOUBT.search(label.text)
+            for label in self.labels
+        ):
+            return found
+        return replace(
+            found, confidence=LIKELY, reason=f"{found.reason}; a sign beside it leaves that in doubt"
+        )
 
     def _holds_codes(self, values: tuple[str, ...], packs: tuple[_Applied, ...]) -> bool:
         """Whether `NA` is a code among codes: most other values are options, as it is, or are known codes."""
@@ -184,16 +227,15 @@ class Classifier:
         self,
         value: str,
         packs: tuple[_Applied, ...],
-        labels: tuple[Label, ...],
-        setting: Setting,
+        labels: _Labels,
         *,
         in_codes: bool,
     ) -> Classification:
-        exact = [index for index, option in enumerate(self.options) if option.text == value]
+        exact = self._by_text.get(value, set())
         if len(exact) == 1:
             # `NA` among names is no Namibia, but among codes it is.
             sure = LIKELY if value == "NA" and not in_codes else 1.0
-            return self._found(value, exact[0], sure, "the option itself")
+            return self._found(value, min(exact), sure, "the option itself")
         spoken = words(value)
         if not spoken:
             return _none(value, "holds no word")
@@ -203,13 +245,14 @@ class Classifier:
             return _none(value, "stands for nothing")
         if (known := self._known(value, packs)) is not None:
             return known
-        return self._alike(value, spoken, labels, setting)
+        return self._alike(value, spoken, labels)
 
     def _same_key(self, value: str, spoken: tuple[str, ...]) -> Classification | None:
-        written = {label.option for label in self.labels if label.text.strip() == value.strip()}
-        alike = written or {label.option for label in self.labels if label.words == spoken}
-        if not alike and (number := _integer(value)) is not None:
-            alike = {index for index, option in enumerate(self.options) if _integer(option.text) == number}
+        alike = (
+            self._by_stripped_text.get(value.strip())
+            or self._by_words.get(spoken)
+            or self._numbers.options(value)
+        )
         if not alike:
             return None
         if len(alike) > 1:
@@ -225,7 +268,7 @@ class Classifier:
         found: set[int | None] = set()
         names = []
         for pack, option_of in packs:
-            things = pack.things(value)
+            things = pack.things(value, option_of)
             if not things:
                 continue
             names.append(pack.name)
@@ -240,15 +283,12 @@ class Classifier:
         sure = 0.98 if len(packs) == 1 or len(words(value)[0]) > 2 else LIKELY
         return self._found(value, option, sure, f"a name of it ({names[0]})")
 
-    def _alike(
-        self, value: str, spoken: tuple[str, ...], labels: tuple[Label, ...], setting: Setting
-    ) -> Classification:
-        steps = [step for step in STEPS if not setting.closed or step.name in _STEPS_OF_CLOSED]
+    def _alike(self, value: str, spoken: tuple[str, ...], labels: _Labels) -> Classification:
         best: Classification | None = None
-        for step in steps:
+        for step in labels.steps:
             scores: dict[int, float] = {}
-            for label in labels:
-                if likeness := step.likeness(spoken, value, label, setting):
+            for label in labels.near(step, spoken):
+                if likeness := step.likeness(spoken, value, label, labels.setting):
                     scores[label.option] = max(likeness, scores.get(label.option, 0))
             if not scores:
                 continue
@@ -267,7 +307,8 @@ class Classifier:
         """The labels of the options and the names that the packs know; those of no option count below 0."""
         found = list(self.labels)
         for pack, option_of in packs:
-            for name, things in pack.names.items():
+            for name in pack.names:
+                things = pack.things_of_key(name, option_of)
                 if len(things) == 1 and len(name) > 3:
                     (thing,) = things
                     found.append(Label(option_of.get(thing, -1 - thing), name, tuple(name.split())))
@@ -317,12 +358,101 @@ class Classifier:
         return _none(value, f"may be {' or '.join(named[:3])}" if len(named) > 1 else "may be several things")
 
 
+_Key = TypeVar("_Key", bound=Hashable)
 _Applied = tuple[AliasPack, dict[int, int]]
 """A pack that fits the options, and which option stands for which of its things."""
 
 
+@dataclass(frozen=True)
+class _Labels:
+    """The texts that a value may be like, found by what they have in common with it.
+
+    Args:
+        labels: All of them.
+        setting: What is known about them.
+    """
+
+    labels: tuple[Label, ...]
+    setting: Setting
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps by which a value is compared."""
+        return tuple(step for step in STEPS if not self.setting.closed or step.name in _STEPS_OF_CLOSED)
+
+    def near(self, step: Step, spoken: tuple[str, ...]) -> Iterator[Label]:
+        """The labels that a value may be like by a step, in their order.
+
+        Args:
+            step: One of the steps.
+            spoken: The value's words.
+        """
+        by_key = self._by_key[step.name]
+        places = {place for key in step.keys(spoken, self.setting) for place in by_key.get(key, ())}
+        return (self.labels[place] for place in sorted(places))
+
+    @cached_property
+    def _by_key(self) -> Mapping[str, Mapping[Hashable, set[int]]]:
+        return {
+            step.name: _grouped(
+                (key, place)
+                for place, label in enumerate(self.labels)
+                if label.words
+                for key in step.keys(label.words, self.setting)
+            )
+            for step in self.steps
+        }
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Options that are whole numbers, found by numbers that are written in another way: `2.0`, `02`.
+
+    Where options have leading zeros, these are part of a code: a sheet of numbers may have lost all of them, if the
+    codes are of one width; nobody has taken some away, or put some before a code.
+
+    Args:
+        texts: The texts of all options.
+    """
+
+    texts: tuple[str, ...]
+
+    def options(self, value: str) -> set[int]:
+        """The options that a value means by its number; empty for none."""
+        number = _integer(value)
+        return (
+            self._by_number.get(number, set()) if number is not None and self._may_be_code(value) else set()
+        )
+
+    def _may_be_code(self, value: str) -> bool:
+        whole = value.strip().partition(".")[0]
+        widths = self._widths
+        return (
+            not widths or (widths == {len(whole)}) or (len(widths) == 1 and whole == whole.lstrip("0") != "")
+        )
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, set[int]]:
+        read = ((_integer(text), index) for index, text in enumerate(self.texts))
+        return _grouped((number, index) for number, index in read if number is not None)
+
+    @cached_property
+    def _widths(self) -> set[int]:
+        """How many digits the codes have, if there are leading zeros among them; else empty."""
+        codes = [text.strip() for text in self.texts if _integer(text) is not None]
+        padded = any(len(code) > 1 and code.startswith("0") and code.isdigit() for code in codes)
+        return {len(code) for code in codes} if padded else set()
+
+
 def _none(value: str, reason: str) -> Classification:
     return Classification(value, None, 0, reason)
+
+
+def _grouped(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, set[int]]:
+    found: dict[_Key, set[int]] = {}
+    for key, number in pairs:
+        found.setdefault(key, set()).add(number)
+    return found
 
 
 def _integer(text: str) -> int | None:

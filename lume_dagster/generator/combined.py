@@ -1,7 +1,8 @@
 """Fields that are made of several columns, or of a part of one: names, dates and times, coordinates, places, codes.
 
 A rule proposes only where names and values both say so. What they leave open (which part comes first, whose clock it
-was) lowers the confidence below what is accepted without a review.
+was) lowers the confidence below what is accepted without a review. So do names of people in one column: neither the
+column's name nor the values tell whether the family name stands first.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from lume_dagster.generator.demands import sample_pattern, wants_sign
 from lume_dagster.generator.evidence import Traits
-from lume_dagster.generator.names import Name, stem
+from lume_dagster.generator.names import Name, parse_name, stem
 from lume_dagster.generator.profile import PLACEHOLDERS, ColumnProfile, Kind
-from lume_dagster.generator.vocabulary import STOPWORDS
+from lume_dagster.generator.vocabulary import OPPOSITES, STOPWORDS
 
 SURE, LIKELY, OPEN = 0.97, 0.85, 0.7
 """Confidence of a rule: nothing is left open; the values speak for it; people have to decide something."""
@@ -32,12 +35,14 @@ class Combined:
         operation: The mapper entry.
         confidence: How sure it is, from 0 to 1.
         reason: Why, for people.
+        instead: None of the columns as it is can be the field: better this to look at than one of them.
     """
 
     sources: tuple[str, ...]
     operation: Mapping[str, Any]
     confidence: float
     reason: str
+    instead: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Role:
 
 _ROLES: Mapping[str, str] = {
     "first_name": "first_name",
+    "middle_name": "middle_name",
     "last_name": "last_name",
     "full_name": "full_name",
     "name": "name",
@@ -79,6 +85,7 @@ _COUPLES: Mapping[frozenset[str], str] = {
     frozenset({"date", "time"}): "timestamp",
     frozenset({"first_name", "last_name"}): "full_name",
     frozenset({"first_name", "name"}): "first_name",
+    frozenset({"middle_name", "name"}): "middle_name",
     frozenset({"last_name", "name"}): "last_name",
     frozenset({"full_name", "name"}): "full_name",
 }
@@ -91,6 +98,14 @@ _PERSONS = frozenset(
         "insured", "subscriber", "donor", "visitor", "lead",
     }
 )  # fmt: skip
+_RELATED = frozenset(
+    {
+        "spouse", "father", "mother", "parent", "child", "manager", "assignee", "representative", "beneficiary",
+        "recipient", "sender", "teacher", "doctor", "physician", "guest", "contact", "owner", "agent", "holder", "lead",
+        "vendor", "user",
+    }
+)  # fmt: skip
+"""People whom a record has beside the one that it is of."""
 _WITHOUT_MEANING = STOPWORDS | {
     "number",
     "value",
@@ -141,9 +156,15 @@ class Column:
         """Of whom or what it is a `what`; None if it is none."""
         return next((role.of for role in self.roles if role.what == what), None)
 
+    @cached_property
     def texts(self) -> list[str]:
         """Its most frequent values."""
         return [value for value, _ in self.profile.values[:_MOST_VALUES]]
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The words of its name that are equal parts of its values, and the others, which count for each."""
+        return _equal_parts(self.traits.name)
 
 
 def columns(sources: Sequence[Traits]) -> tuple[Column, ...]:
@@ -166,6 +187,7 @@ def combinations(target: Traits, sources: Sequence[Column]) -> list[Combined]:
     for role in (*roles(target.name), *_implied(target)):
         for rule in _RULES.get(role.what, ()):
             found += rule(target, role, sources)
+    found += _signed(target, sources)
     found += _part_by_name(target, sources)
     found += _pair_by_form(target, sources)
     return sorted(found, key=lambda one: (-one.confidence, one.sources))
@@ -198,30 +220,68 @@ def _is_person(of: frozenset[str]) -> bool:
 
 
 def _full_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
-    """First and last name together."""
+    """First and last name together, and the middle name where it is asked for."""
+    about = frozenset(token for reading in parse_name(" ".join(target.about)).readings for token in reading)
+    if not _wants_full_name(target, about):
+        return
+    firsts = [column for column in sources if column.of("first_name") is not None]
     lasts = [column for column in sources if column.of("last_name") is not None]
-    for first in sources if lasts else ():
-        of_first = first.of("first_name")
-        for last in lasts if of_first is not None else ():
-            if of_first is None or of_first != last.of("last_name"):
+    for first in firsts if lasts else ():
+        of = first.of("first_name") or frozenset()
+        for last in lasts:
+            if of != last.of("last_name"):
                 continue
-            if role.of != of_first and (of_first or not _is_person(role.of)):
+            if role.of != of and (of or not _is_person(role.of)):
                 continue
-            alone = sum(column.of("first_name") is not None for column in sources) == 1
-            sure = SURE if role.what == "full_name" or role.of == of_first or alone else LIKELY
+            sure = SURE if role.what == "full_name" or role.of == of or len(firsts) == 1 else LIKELY
+            others = frozenset[str]().union(*(column.of("first_name") or () for column in firsts)) - of
+            if (role.of | about) & (others | _RELATED) - of:
+                # It is about somebody whom the record has beside the one that it is of.
+                sure = min(sure, LIKELY)
+            order: tuple[Column, ...]
             order, separator, said, clear = _name_order(target, first, last)
+            middles = [column for column in sources if column.of("middle_name") == of]
+            if middles and order[0] is not last:
+                shown = _share(_examples(target), r"[^\s,]+(?: [^\s,]+){2,}") >= 0.5
+                if "middle" in target.about or shown:
+                    order = (first, middles[0], last)
+                elif not {"first", "last"} <= set(target.about) and not _examples(target):
+                    sure, said = (
+                        min(sure, LIKELY),
+                        f"{said}; without {middles[0].name}, which nothing asks for",
+                    )
             if not clear:
                 sure = min(sure, OPEN)
             parts = [column.name for column in order]
-            nulls = first.profile.nulls or last.profile.nulls
+            nulls = any(column.profile.nulls for column in order) or len(parts) > 2
             operation = (
                 {"aggregate": {"of": parts, "function": "join", "separator": separator}}
                 if nulls
                 else {"concat": parts, "separator": separator}
             )
-            yield Combined(
-                tuple(parts), operation, sure, f"{first.name} and {last.name} are the parts of the name{said}"
-            )
+            reason = f"{' and '.join(column.name for column in order)} are the parts of the name{said}"
+            yield Combined(tuple(parts), operation, sure, reason, instead=True)
+
+
+_OTHER_NAMES = frozenset(
+    {
+        "login", "nickname", "alias", "handle", "username", "screen", "stage", "pen", "maiden", "preferred", "short",
+        "former", "previous", "file", "brand", "initial", "pseudonym", "birth",
+    }
+)  # fmt: skip
+_NAME_OF = re.compile(r"\bnames? of (?:the |an? |its |their |each )?(\w+)")
+
+
+def _wants_full_name(target: Traits, about: frozenset[str]) -> bool:
+    """Whether the description of a name speaks of no thing, no company, and of not only one part of the name."""
+    named = _NAME_OF.search(target.description.casefold())
+    if named and not frozenset(parse_name(named[1]).readings[-1]) & (_PERSONS | {"person", "people"}):
+        return False
+    if about & _OTHER_NAMES:
+        return False
+    first = {"first_name", "first", "given", "forename"} & about
+    last = {"last_name", "last", "family", "surname"} & about
+    return bool(first) == bool(last)
 
 
 def _name_order(target: Traits, first: Column, last: Column) -> tuple[tuple[Column, Column], str, str, bool]:
@@ -240,35 +300,66 @@ def _name_order(target: Traits, first: Column, last: Column) -> tuple[tuple[Colu
     return (first, last), " ", "", True
 
 
-def _part_of_name(_target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
-    """First or last name out of a full name."""
-    for column in sources:
-        of = column.of("full_name")
-        plain = of is None
-        if of is None:
-            of = column.of("name")
-            if of is None or (of and not _is_person(of)):
-                continue
-        if role.of and of and role.of != of:
-            continue
-        texts = column.texts()
+_NO_NAME = re.compile(
+    r"\b(?:ltd|limited|inc|llc|llp|plc|corp|corporation|gmbh|ag|kg|se|sa|sas|sarl|spa|srl|bv|nv|oy|ab|as|aps|company|co|group"
+    r"|holding|holdings|bank|foundation|university|sohne|sons)\b|[&0-9]",
+    re.IGNORECASE,
+)
+"""What stands in names of companies, and in no name of a person."""
+_TITLE = re.compile(
+    r"(?:^|,\s)(?:(?:dr|mr|mrs|ms|mx|miss|prof|sir|dame|rev|herr|frau|mme|mlle|sr|sra|dott|ing)\.?|m\.)\s"
+    r"|[\s,](?:jr|sr|ii|iii|iv|phd|md|do|esq)\.?$",
+    re.IGNORECASE,
+)
+
+
+def _part_of_name(target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
+    """First or last name out of a full name; accepted only if a comma or values in the wanted form tell the order."""
+    candidates = [(column, of, plain) for column in sources for of, plain in _whose_name(column, role)]
+    for column, of, plain in candidates:
+        texts = column.texts
         two_words = _share(texts, r"[^\s,]+ [^\s,]+")
         with_comma = _share(texts, r"[^,]+, [^,]+")
         if with_comma >= _NEARLY_ALL:
             part = 2 if role.what == "first_name" else 1
-            operation: dict[str, Any] = {"split": {"from": column.name, "by": ", ", "part": part}}
-            sure, said = SURE, "`Last, First`"
+            by, said = ", ", "`Last, First`"
+            sure = SURE if with_comma == 1 else OPEN
         elif two_words + _share(texts, r"[^\s,]+(?: [^\s,]+){2,}") >= 0.8:
             part = 1 if role.what == "first_name" else -1
-            operation = {"split": {"from": column.name, "by": " ", "part": part}}
-            sure = SURE if two_words >= _NEARLY_ALL else OPEN
-            said = "two words" if sure == SURE else "two words, some of more: look at these"
+            by, sure, said = " ", LIKELY, "two words; taken for granted: the first name stands first"
+            pieces = [text.split(" ")[part - 1 if part > 0 else part] for text in texts]
+            if target.profile is not None and _found_in(pieces, target):
+                sure, said = SURE, "two words, in the order of the wanted form"
+            if two_words < _NEARLY_ALL:
+                sure, said = OPEN, "two words, some of more: look at these"
         else:
             continue
         if plain and not of:
             # Products and companies have names of two words, too.
             sure = min(sure, LIKELY)
-        yield Combined((column.name,), operation, sure, f"the values of {column.name} are names of {said}")
+        if role.of != of and (role.of or len(candidates) > 1 or of & _RELATED):
+            sure = min(sure, LIKELY)
+        if any(_NO_NAME.search(text) or _TITLE.search(text) for text in texts):
+            sure, said = min(sure, OPEN), f"{said}; some hold a title, or are of companies"
+        yield Combined(
+            (column.name,),
+            {"split": {"from": column.name, "by": by, "part": part}},
+            sure,
+            f"the values of {column.name} are names of {said}",
+            instead=True,
+        )
+
+
+def _whose_name(column: Column, role: Role) -> Iterator[tuple[frozenset[str], bool]]:
+    """Whose names a column holds, if the field may be a part of these, and whether it only says `name`."""
+    of = column.of("full_name")
+    plain = of is None
+    if of is None:
+        of = column.of("name")
+    if of is None or (plain and of and not _is_person(of)):
+        return
+    if not (role.of and of and role.of != of):
+        yield of, plain
 
 
 # --- dates and times ---------------------------------------------------------------------------------------------
@@ -333,9 +424,7 @@ def _has_whole(sources: Sequence[Column], role: Role) -> bool:
 
 def _is_clock(column: Column) -> bool:
     """Whether the numbers are clock readings such as 517 for 05:17."""
-    texts = [
-        text.removesuffix(".0") for text in column.texts() if text.strip().casefold() not in PLACEHOLDERS
-    ]
+    texts = [text.removesuffix(".0") for text in column.texts if text.strip().casefold() not in PLACEHOLDERS]
     if not texts or not all(text.isascii() and text.isdigit() and len(text) <= 4 for text in texts):
         return False
     numbers = [int(text) for text in texts]
@@ -418,11 +507,11 @@ def _root(word: str) -> str:
 
 
 def _is_iso_date(column: Column) -> bool:
-    return _share(column.texts(), r"[0-9]{4}-[0-9]{2}-[0-9]{2}") == 1
+    return _share(column.texts, r"[0-9]{4}-[0-9]{2}-[0-9]{2}") == 1
 
 
 def _is_iso_time(column: Column) -> bool:
-    return _share(column.texts(), r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?") == 1
+    return _share(column.texts, r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?") == 1
 
 
 _PIECES_OF_TIME: Mapping[str, tuple[str, str]] = {
@@ -442,41 +531,68 @@ _PIECES_OF_TIME: Mapping[str, tuple[str, str]] = {
 def _piece_of_time(target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
     """A year, a day, a time, ... out of a date or a moment that is written by ISO 8601."""
     whole, pattern = _PIECES_OF_TIME[role.what]
+    if role.what == "month" and sample_pattern(target.description) == "YYYY-MM" and not target.typed:
+        whole, pattern = r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", "^([0-9]{4}-[0-9]{2})-"
     wanted = {"date": {Kind.DATE, None}, "time": {Kind.TIME, None}}.get(role.what, {Kind.INTEGER, None})
     if target.kind not in wanted:
         return
     candidates = [
         column
         for column in sources
-        if column.profile.kind in (Kind.DATE, Kind.DATE_TIME) and _share(column.texts(), whole) == 1
+        if column.profile.kind in (Kind.DATE, Kind.DATE_TIME) and _share(column.texts, whole) == 1
     ]
     exact = [column for column in candidates if _content(column.traits.name) - _OF_TIME == role.of]
     chosen = exact or (candidates if not role.of else [])
     if len(chosen) != 1:
         return
     zoned = (
-        _share(chosen[0].texts(), r".*(?:Z|[+-][0-9]{2}:?[0-9]{2})") > 0
+        _share(chosen[0].texts, r".*[T ].*(?:[+-](?!00:?00)[0-9]{2}:?[0-9]{2})") > 0
         and chosen[0].profile.kind is Kind.DATE_TIME
     )
+    # In a text it may be the date of the day, or the name of the month.
+    vague = role.what in ("day", "month") and target.kind is None and not sample_pattern(target.description)
     yield Combined(
         (chosen[0].name,),
         {"regex": {"from": chosen[0].name, "pattern": pattern, "group": 1}},
-        SURE if exact and not (zoned and target.kind is None) else LIKELY if exact else OPEN,
+        SURE if exact and not zoned and not vague else LIKELY if exact else OPEN,
         f"the {role.what} of {chosen[0].name}" + (", as its own time zone shows it" if zoned else ""),
+        # A field that may be any text would take the whole moment.
+        instead=bool(exact),
     )
 
 
 # --- places ------------------------------------------------------------------------------------------------------
 
 
+_OF_POSITION = frozenset(
+    {
+        "latitude", "longitude", "coordinate", "coord", "location", "position", "geo", "gps", "point", "latlng",
+        "latlon", "lonlat", "lnglat", "place", "geolocation", "geopoint", "pair",
+    }
+)  # fmt: skip
+_OF_PLACE = frozenset({"city", "state", "zip", "country", "address", "place", "location", "line"})
+
+
+def _belongs_to(role: Role, column: Column, heads: frozenset[str]) -> float:
+    """How sure a part of a column is of what a field is of, by what else the two names say."""
+    left = " ".join(token for token in column.traits.name.tokens if stem(token) not in heads)
+    of = _content(parse_name(left)) - heads
+    if of == role.of:
+        return SURE
+    return 0.0 if of and role.of else OPEN
+
+
 def _coordinate(_target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
     """Latitude or longitude out of a pair."""
     number = r"[+-]?[0-9]{1,3}(?:\.[0-9]+)?"
     for column in sources:
+        belongs = _belongs_to(role, column, _OF_POSITION)
+        if not belongs or not _share(column.texts[:5], rf"{number}.{{1,2}}{number}"):
+            continue
         for separator in (", ", ",", ";", " ", "|", "/"):
-            if _share(column.texts(), rf"{number}{re.escape(separator)}{number}") < _NEARLY_ALL:
+            if _share(column.texts, rf"{number}{re.escape(separator)}{number}") < _NEARLY_ALL:
                 continue
-            pairs = [text.split(separator) for text in column.texts()]
+            pairs = [text.split(separator) for text in column.texts]
             order = _coordinate_order(
                 column.traits.name, [(float(one), float(other)) for one, other in pairs if other]
             )
@@ -487,8 +603,9 @@ def _coordinate(_target: Traits, role: Role, sources: Sequence[Column]) -> Itera
             yield Combined(
                 (column.name,),
                 {"split": {"from": column.name, "by": separator, "part": part}},
-                sure,
+                min(sure, belongs),
                 f"{column.name} holds pairs of coordinates, the {first} first",
+                instead=True,
             )
             break
 
@@ -514,7 +631,10 @@ def _piece_of_place(_target: Traits, role: Role, sources: Sequence[Column]) -> I
     """City, state or zip out of `Boston, MA 02110`."""
     patterns = {"city": "^([^,]+), [A-Z]{2}", "state": ", ([A-Z]{2})", "zip": "([0-9]{5}(?:-[0-9]{4})?)$"}
     for column in sources:
-        matches = [_PLACE.fullmatch(text) for text in column.texts()]
+        belongs = _belongs_to(role, column, _OF_PLACE)
+        if not belongs or not _share(column.texts[:5], _PLACE.pattern):
+            continue
+        matches = [_PLACE.fullmatch(text) for text in column.texts]
         found = [match for match in matches if match]
         if not matches or len(found) < _NEARLY_ALL * len(matches):
             continue
@@ -524,8 +644,9 @@ def _piece_of_place(_target: Traits, role: Role, sources: Sequence[Column]) -> I
         yield Combined(
             (column.name,),
             {"regex": {"from": column.name, "pattern": patterns[role.what], "group": 1}},
-            SURE if exact and len(found) == len(matches) else OPEN,
+            min(belongs, SURE) if len(exact) > 1 and len(found) == len(matches) else OPEN,
             f"the values of {column.name} are written like `City, ST 01234`",
+            instead=True,
         )
 
 
@@ -533,11 +654,13 @@ def _street_and_number(target: Traits, role: Role, sources: Sequence[Column]) ->
     """An address of street and house number; which comes first is for people to decide, unless it is written."""
     for number in sources:
         of = number.of("street_number")
+        if of is None or (role.of and role.of != of):
+            continue
         streets = [column for column in sources if column.of("address") == of and column is not number]
-        if of is None or len(streets) != 1 or (role.of and role.of != of):
+        if len(streets) != 1:
             continue
         street = streets[0]
-        if _share(street.texts(), r".*[0-9].*") > 0.1:
+        if _share(street.texts, r".*[0-9].*") > 0.1:
             continue
         examples = _examples(target)
         leading, trailing = _share(examples, r"[0-9].*"), _share(examples, r"[^0-9].*[0-9]+\s?[a-zA-Z]?")
@@ -547,13 +670,14 @@ def _street_and_number(target: Traits, role: Role, sources: Sequence[Column]) ->
             {"concat": [column.name for column in order], "separator": " "},
             SURE if max(leading, trailing) > 0.8 else OPEN,
             f"{street.name} and {number.name} are the parts of the address",
+            instead="number" in target.about,
         )
 
 
 def _currency(_target: Traits, role: Role, sources: Sequence[Column]) -> Iterator[Combined]:
     """The currency that is written beside an amount."""
     for column in sources:
-        texts = column.texts()
+        texts = column.texts
         for whole, pattern in (
             (r"-?[0-9][0-9.,' ]* ?[A-Z]{3}", "([A-Z]{3})$"),
             (r"[A-Z]{3} ?-?[0-9][0-9.,' ]*", "^([A-Z]{3})"),
@@ -572,32 +696,141 @@ def _currency(_target: Traits, role: Role, sources: Sequence[Column]) -> Iterato
 
 # --- by name and form --------------------------------------------------------------------------------------------
 
-_SEPARATORS = (" - ", ", ", " / ", "/", "|", ";", "-", "_", ":", ",", " ")
+_SEPARATORS = (" - ", ", ", " / ", "/", "|", ";", "-", "_", ":", ",")
+"""What stands between the parts of a value. Not a blank: it stands within names, places and most other texts."""
+_JOINS = re.compile(r"\s*[/&+|,;]\s*|\s+(?:-|and|und|et|y)\s+", re.IGNORECASE)
 
 
 def _part_by_name(target: Traits, sources: Sequence[Column]) -> Iterator[Combined]:
-    """A part of a column whose name lists its parts: `origin_dest` with `EWR-IAH`."""
+    """A part of a column whose name joins equal parts: `origin_dest` with `EWR-IAH`.
+
+    Two words alone are no list: a `Product Name` is the name of a product. Equal parts have words that exclude each
+    other, or something that joins them: `Brand/Model`. That the values are in the same order is only sure if the
+    field's values are known.
+    """
     wanted = frozenset(word for word in _listed(target.name) if word not in _WITHOUT_MEANING)
     for column in sources:
-        listed = [word for word in _listed(column.traits.name) if word not in _WITHOUT_MEANING]
-        if not 2 <= len(listed) <= 4 or column.profile.kind in _WHOLE:
+        parts, common = column.parts
+        if not parts or column.profile.kind in _WHOLE:
             continue
-        places = [place for place, word in enumerate(listed) if {word} == wanted]
+        places = [place for place, word in enumerate(parts) if wanted - common == {word}]
         if len(places) != 1:
             continue
-        for separator in _SEPARATORS:
-            pieces = [text.split(separator) for text in column.texts()]
-            if pieces and all(len(one) == len(listed) and all(one) for one in pieces):
-                fits = not target.values or _found_in([one[places[0]] for one in pieces], target)
-                yield Combined(
-                    (column.name,),
-                    {"split": {"from": column.name, "by": separator, "part": places[0] + 1}},
-                    SURE if fits else OPEN,
-                    f"{column.name} lists {' and '.join(listed)}, and its values have as many parts",
-                )
-                break
+        fitting = [
+            separator
+            for separator in _SEPARATORS
+            if column.texts
+            and all(
+                len(pieces := text.split(separator)) == len(parts) and all(map(str.strip, pieces))
+                for text in column.texts
+            )
+        ]
+        if not fitting:
+            continue
+        separator, place = fitting[0], places[0]
+        agreed = bool(target.values) and _found_in(
+            [text.split(separator)[place].strip() for text in column.texts], target
+        )
+        if target.values and not agreed and _found_in(column.texts, target):
+            continue
+        sure = (
+            SURE if agreed else OPEN if target.values or len({one.strip() for one in fitting}) > 1 else LIKELY
+        )
+        yield Combined(
+            (column.name,),
+            {"split": {"from": column.name, "by": separator, "part": place + 1}},
+            sure,
+            f"{column.name} lists {' and '.join(parts)}, and its values have as many parts",
+            instead=True,
+        )
 
 
+def is_one_of(target: Traits, column: Column) -> bool:
+    """Whether a field is only one of the parts that a column's name lists: the origin of `origin_dest`."""
+    wanted = frozenset(word for word in _listed(target.name) if word not in _WITHOUT_MEANING)
+    parts, common = column.parts
+    return any(wanted - common == {part} for part in parts)
+
+
+def _equal_parts(name: Name) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The words of a name that exclude each other or are joined, and the others, which count for each; or none."""
+    listed = [word for word in _listed(name) if word not in _WITHOUT_MEANING]
+    joined = [parse_name(text).readings[-1] for text in _JOINS.split(name.text)]
+    if 2 <= len(set(joined)) == len(joined) <= _MOST_PARTS and all(len(one) == 1 for one in joined):
+        return tuple(one[0] for one in joined), frozenset()
+    for group in dict.fromkeys(group for word in listed for group in OPPOSITES.get(word, ())):
+        parts = tuple(word for word in listed if group in OPPOSITES.get(word, ()))
+        if 2 <= len(parts) <= _MOST_PARTS and len(set(parts)) == len(parts):
+            return parts, frozenset(listed) - set(parts)
+    return (), frozenset()
+
+
+_MOST_PARTS = 4
+_SIGNS: tuple[frozenset[str], frozenset[str]] = (
+    frozenset({"d", "dr", "db", "deb", "debit", "debits", "s", "soll"}),
+    frozenset({"c", "cr", "cre", "cred", "credit", "credits", "h", "haben"}),
+)
+"""How a column says that a record is a debit, or a credit."""
+
+
+def _signed(target: Traits, sources: Sequence[Column]) -> Iterator[Combined]:
+    """An amount with its sign, where the sign stands in a column of its own: `-`, or `D` and debits are negative."""
+    if target.kind not in (Kind.INTEGER, Kind.NUMBER) or not wants_sign(target.description):
+        return
+    own = frozenset(_listed(target.name)) - _WITHOUT_MEANING
+    amounts = [
+        column
+        for column in sources
+        if frozenset(_listed(column.traits.name)) - _WITHOUT_MEANING == own
+        and _share(column.texts, r"[0-9]+(?:\.[0-9]+)?") == 1
+    ]
+    signs = [(column, steps) for column in sources if (steps := _sign_steps(target, column)) is not None]
+    if len(amounts) != 1 or len(signs) != 1:
+        return
+    (sign, steps), amount = signs[0], amounts[0]
+    yield Combined(
+        (sign.name, amount.name),
+        {"concat": [sign.name, amount.name], "steps": steps},
+        SURE if _is_of_signs(sign) and not sign.profile.nulls else LIKELY,
+        f"{sign.name} says which of {amount.name} are negative",
+        instead=True,
+    )
+
+
+def _is_of_signs(column: Column) -> bool:
+    """Whether nothing else can be meant by its values: a C may be a grade, and a + a blood group."""
+    words = set(column.traits.name.tokens)
+    return bool(words & _OF_SIGNS) or all(len(text) > len("Dr.") for text in column.texts)
+
+
+def _sign_steps(target: Traits, column: Column) -> list[dict[str, list[str]]] | None:
+    """The steps that make a sign of each value that stands before a number; None if the values are no signs."""
+    texts = column.texts
+    if not texts or len(texts) > _MOST_SIGNS:
+        return None
+    if set(texts) <= {"-", "+"}:
+        return [{"replace": ["+", ""]}]
+    description = target.description.casefold()
+    of_debits, of_credits = (
+        bool(re.search(rf"\b{one}\w*[^.;,]*\bnegative|\b(?:negative|minus)\b[^.;,]*\b{one}", description))
+        for one in ("debit", "credit")
+    )
+    negative, positive = _SIGNS if of_debits else _SIGNS[::-1]
+    folded = {text.casefold().rstrip(".") for text in texts}
+    if of_debits == of_credits or not folded <= negative | positive:
+        return None
+    # The longer one first: it may hold the shorter.
+    return [
+        {"replace": [text, "-" if text.casefold().rstrip(".") in negative else ""]}
+        for text in sorted(texts, key=lambda text: (-len(text), text))
+    ]
+
+
+_MOST_SIGNS = 4
+_OF_SIGNS = frozenset(
+    {"sign", "sgn", "vorzeichen", "d", "c", "dc", "dr", "cr", "drcr", "debit", "credit", "side", "direction", "soll",
+     "haben", "sh"}
+)  # fmt: skip
 _WHOLE = {Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.URI, Kind.EMAIL, Kind.UUID, Kind.INTEGER, Kind.NUMBER}
 
 

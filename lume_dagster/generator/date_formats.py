@@ -41,6 +41,8 @@ _ZONES = {
     "pdt": "Etc/GMT+7", "cet": "Etc/GMT-1", "cest": "Etc/GMT-2",
 }  # fmt: skip
 """Zones that a column may name and that mean one offset."""
+ZONELESS = "the texts name no time zone: they are read as UTC"
+"""What is taken for granted about moments whose zone nothing tells."""
 _EDGES = frozenset({1, 28, 29, 30, 31})
 """Days on which a series of months or quarters stands still."""
 
@@ -113,7 +115,7 @@ def find_date_formats(
         return DateFinding((), "the years have two digits, and 00 to 68 would be of this century")
     problem = assumes = ""
     if value_type is ValueType.INSTANT and not named and zone is None:
-        assumes = "the texts name no time zone: they are read as UTC"
+        assumes = ZONELESS
     elif two_digits:
         assumes = "years of two digits are those from 1969 to 2068"
     if len(readings) > 1:

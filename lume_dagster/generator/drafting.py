@@ -19,19 +19,15 @@ from lume_dagster.engine import FlowError, FlowVersion, parse_flow
 from lume_dagster.engine.json_path import EVERY, parse_path
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType, is_value
-from lume_dagster.generator.classification import (
-    Option,
-    Scalar,
-    classify,
-    lookup_entry,
-    options_of,
-)
+from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
+from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
 from lume_dagster.generator.derived_schema import TEMPORAL
 from lume_dagster.generator.evidence import field_traits, is_possible, source_traits
 from lume_dagster.generator.formats import find_format, propose_conversion
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.names import parse_name, word_similarity
 from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
+from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
 from lume_dagster.generator.units import unit_said
 
@@ -219,6 +215,83 @@ class Drafter:
         made = self.made_of(current, column, confidence=1.0, reason="chosen")
         return replace(made, chosen=made.operation is not None)
 
+    def readings(self, current: DraftField) -> tuple[Reading, ...]:
+        """The ways in which the texts of a field's one column can be read, if it is left open which is meant."""
+        target = self._fields[current.name]
+        spec = next(iter((current.operation or {}).values()), None)
+        if len(current.sources) != 1 or target.type is ValueType.TEXT or self.options(current.name):
+            return ()
+        (column,) = current.sources
+        found = find_format(
+            self.sample.counts(column),
+            target.type,
+            name=f"{column} {current.name}",
+            description=str(self._leaves[current.name].get("description", "")),
+            time_zone=spec.get("time_zone") if isinstance(spec, dict) else None,
+        )
+        proposed = any(one.entry(column) == current.operation for one in found.readings)
+        return found.readings if proposed and len(found.readings) > 1 else ()
+
+    def read_as(self, current: DraftField, reading: Reading) -> DraftField:
+        """A field whose texts are read in the way that a person chose.
+
+        Args:
+            current: The field, of one column.
+            reading: One of its `readings`.
+        """
+        (column,) = current.sources
+        way = reading.means or _in_short(reading.options)
+        made = _anew(current, (column,), 1.0, f"chosen: {way}")
+        # What else is open, such as a unit, stays told.
+        notes = tuple(note for note in current.notes if way not in note)
+        return replace(made, operation=reading.entry(column), notes=notes, chosen=True)
+
+    def lacks_zone(self, current: DraftField) -> bool:
+        """Whether a field is a moment of one column whose texts name no time zone."""
+        is_read = "formats" in (current.operation or {}).get("datetime", {})
+        if self._fields[current.name].type is not ValueType.INSTANT or not is_read:
+            return False
+        texts = tuple(self.sample.counts(current.sources[0]))
+        return find_date_formats(texts, ValueType.INSTANT).assumes == ZONELESS
+
+    def in_zone(self, current: DraftField, zone: str) -> DraftField:
+        """A moment whose texts are read from the clocks of a zone, as a person chose.
+
+        Args:
+            current: A field that `lacks_zone`.
+            zone: The IANA name of the zone.
+
+        Returns:
+            The field; it stays open, with a note, if there is no such zone.
+        """
+        operation = current.operation or {}
+        made = _anew(current, current.sources, 1.0, f"chosen: the clocks of {zone}")
+        zoned = {**operation, "datetime": {**operation["datetime"], "time_zone": zone}}
+        made = self._checked(replace(made, operation=zoned))
+        return replace(made, chosen=made.operation is not None)
+
+    def in_unit(self, current: DraftField, unit: str) -> DraftField:
+        """A field of plain numbers that are in a unit, as a person says.
+
+        Args:
+            current: The field, of one column.
+            unit: The unit of the column, such as `mi`.
+
+        Returns:
+            The field; it stays open, with a note, if no arithmetic is known that makes the field's unit of it.
+        """
+        (column,) = current.sources
+        found = propose_conversion(
+            column,
+            current.name,
+            column_description=f"in {unit}",
+            field_description=str(self._leaves[current.name].get("description", "")),
+        )
+        made = _anew(current, (column,), 1.0, f"chosen: {column} is in {unit}")
+        if found is None or not found.expression:
+            return _opened(made, f"nothing is known that makes the field's unit of {unit}")
+        return replace(made, operation={"expression": found.expression}, chosen=True)
+
     def made_of(self, current: DraftField, column: str, *, confidence: float, reason: str) -> DraftField:
         """A field made of a column that somebody named; how its texts are read is found by the rules.
 
@@ -368,7 +441,10 @@ class Drafter:
             proposal.confidence,
             # Whether the values go into the field is said anew, once an operation is found for them.
             tuple(reason for reason in proposal.reasons if reason != proposal.misfit),
-            () if proposal.matched or proposal.confidence < ACCEPTED else ("something speaks against it",),
+            proposal.notes
+            or (
+                () if proposal.matched or proposal.confidence < ACCEPTED else ("something speaks against it",)
+            ),
             proposal.runners_up,
         )
         if proposal.operation is None:
@@ -492,8 +568,10 @@ class Drafter:
             return _opened(drafted, f"{column}: {found.problem}")
         made = replace(drafted, operation=found.readings[0].entry(column))
         if found.settled is None:
-            ways = " or ".join(reading.means or _in_short(reading.options) for reading in found.readings)
-            made = _noted(made, f"{found.problem}; it may be {ways}", at_most=_UNSETTLED)
+            ways = [reading.means or _in_short(reading.options) for reading in found.readings]
+            named = all(way in found.problem for way in ways)
+            said = found.problem if named else f"{found.problem}; it may be {' or '.join(ways)}"
+            made = _noted(made, said, at_most=_UNSETTLED)
         if found.assumes:
             made = _noted(made, f"taken for granted: {found.assumes}", at_most=_ASSUMED)
         if value_type in (ValueType.NUMBER, ValueType.INTEGER):
@@ -505,7 +583,7 @@ class Drafter:
         try:
             self._parsed(drafted)
         except FlowError as error:
-            return _opened(drafted, str(error))
+            return _opened(drafted, error.message)
         longest = self.sample.nested.longest
         for column in drafted.sources:
             if column in longest:
@@ -552,7 +630,7 @@ class Drafter:
         absent: dict[str, list[str]] = {}
         for field in draft.fields:
             target = self._fields[field.name]
-            if target.type in (ValueType.TEXT, ValueType.LIST):
+            if self._takes_texts(field):
                 continue
             for column in field.sources:
                 found = find_format(self.sample.counts(column), target.type, name=f"{column} {field.name}")
@@ -592,6 +670,12 @@ class Drafter:
         ]
         return {"optional": [*self.sample.source.get("optional", ()), *lacking]} if lacking else {}
 
+    def _takes_texts(self, field: DraftField) -> bool:
+        """Whether a column's text counts as it is: in a text, and in a number that is put together with its sign."""
+        value_type = self._fields[field.name].type
+        together = value_type in (ValueType.NUMBER, ValueType.INTEGER) and "concat" in field.entry
+        return together or value_type in (ValueType.TEXT, ValueType.LIST)
+
     def _values_of(self, text: str, absent_in: Iterable[str], draft: Draft) -> tuple[str, ...]:
         """The columns that fields take texts from, and that may hold a text as a value.
 
@@ -600,8 +684,7 @@ class Drafter:
         elsewhere = [
             column
             for field in draft.fields
-            if self._fields[field.name].type in (ValueType.TEXT, ValueType.LIST)
-            and not self.options(field.name)
+            if self._takes_texts(field) and not self.options(field.name)
             for column in field.sources
         ]
         table = self.sample.table

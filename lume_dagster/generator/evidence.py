@@ -30,12 +30,14 @@ from lume_dagster.generator.vocabulary import STOPWORDS
 _MAX_COMPARED = 300
 _MAX_COMPARED_TEXT = 60
 _MAX_TERMS = 400
+_MAX_DESCRIPTION = 1_000
 _MAX_OPTIONS = 200
 _MAX_RESOLVED = 25
 _WORTH_A_LOOK = 0.1
 _ELSEWHERE = -0.5
 _SHORT = 8
 _OTHER_UNIT = -0.5
+_APART = 0.3
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
 _TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
@@ -73,6 +75,7 @@ class Traits:
         typed: The schema says the kind; nothing else can become the field.
         options: The permitted values as they are written; none if the schema lists none.
         told: What the values should be by the name, where nothing else says so.
+        description: Its description as it is written, cut where it is very long.
     """
 
     name: Name
@@ -89,6 +92,7 @@ class Traits:
     typed: bool = False
     options: frozenset[str] = frozenset()
     told: Kind | None = None
+    description: str = ""
 
     @property
     def is_choice(self) -> bool:
@@ -103,6 +107,7 @@ class Evidence:
     Attributes:
         name: The words that the names have in common.
         contained: The same, of the name that is covered better by the other.
+        differs: The names have words in common, and each has others that the other lacks.
         same_name: The names are the same but for case and separators.
         opposed: The names have words that exclude each other.
         about: How much of the source's name the description says.
@@ -121,6 +126,7 @@ class Evidence:
 
     name: float = 0.0
     contained: float = 0.0
+    differs: float = 0.0
     same_name: float = 0.0
     opposed: float = 0.0
     about: float = 0.0
@@ -144,6 +150,12 @@ class Evidence:
         """
         elsewhere = self.numbers < _ELSEWHERE and self.unit <= 0
         return self.opposed > 0 or self.kind < 0 or self.permitted < 0 or elsewhere
+
+    @property
+    def names_another(self) -> bool:
+        """Whether the names tell two things apart, `ship date` and `order date`, and no value joins them."""
+        joined = max(self.values, self.terms, self.resolved, self.only, self.numbers, self.unit)
+        return self.differs >= _APART and joined < _APART
 
 
 FIGURES: tuple[str, ...] = tuple(field.name for field in fields(Evidence))
@@ -240,6 +252,7 @@ def field_traits(name: str, schema: Mapping[str, Any], sample: ColumnProfile | N
         typed=field_kind(schema) is not None,
         options=frozenset(str(value) for value in schema.get("enum", ()) if isinstance(value, str)),
         told=told_kind(parse_name(name)) if kind is None else None,
+        description=schema.get("description", "")[:_MAX_DESCRIPTION],
     )
 
 
@@ -270,6 +283,7 @@ def _traits(
     typed: bool = False,
     options: frozenset[str] = frozenset(),
     told: Kind | None = None,
+    description: str = "",
 ) -> Traits:
     plain, terms, grams = Counter[str](), Counter[str](), Counter[str]()
     for value, count in list(values)[:_MAX_COMPARED]:
@@ -296,6 +310,7 @@ def _traits(
         typed,
         options,
         told,
+        description,
     )
 
 
@@ -406,6 +421,7 @@ class Comparison:
         return Evidence(
             name=named.common,
             contained=named.contained,
+            differs=named.differs,
             same_name=float(named.exact),
             opposed=float(named.opposed),
             about=self._about(source.name, target.about),

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rapidfuzz.fuzz import ratio
 from rapidfuzz.process import extract
 
 from lume_dagster.generator.assignment import assign
-from lume_dagster.generator.combined import Combined, columns, combinations
+from lume_dagster.generator.combined import Column, Combined, columns, combinations, is_one_of
 from lume_dagster.generator.conformity import conforming
+from lume_dagster.generator.demands import unmet
 from lume_dagster.generator.evidence import (
     Comparison,
     Evidence,
@@ -38,7 +39,12 @@ _SAME_NAME = 0.95
 _IN_DOUBT = 0.5
 """The most confidence of a pair that something speaks clearly against: of those that lead, half are right."""
 
+_NAMED_APART = 0.75
+"""The most confidence of a pair whose names have a word in common, and each another one that the other lacks."""
+
 RUNNERS_UP = 3
+_WANTING = 0.7
+"""The most confidence of a proposal that does not show that it gives what is wanted, or that may be another field."""
 _MAX_PAIRS = 40_000
 _LEAST_RUNNER_UP = 0.02
 _NEARLY_ALL = 0.9
@@ -75,6 +81,7 @@ class Proposal:
         accepted: It needs no review.
         matched: The columns are the right ones beyond doubt, though their values may want an operation first.
         misfit: The reason that says so of the values, where they do not go into the field as they stand.
+        notes: What the field's description wants, and the proposal does not show that it gives.
     """
 
     target_field: str
@@ -86,6 +93,7 @@ class Proposal:
     accepted: bool
     matched: bool = False
     misfit: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,21 +186,23 @@ def compare(sources: Sequence[Traits], targets: Sequence[Traits]) -> Matching:
     scores = [[-math.inf] * len(targets) for _ in sources]
     regimes = [[Regime.NAMES] * len(targets) for _ in sources]
     same_named: list[tuple[int, int]] = []
-    doubtful: list[tuple[int, int]] = []
+    most: dict[tuple[int, int], float] = {}
     for target, shortlist in enumerate(chosen):
         for source in shortlist:
             evidence = comparison.evidence(sources[source], targets[target])
             scores[source][target] = score(evidence)
             regimes[source][target] = regime(sources[source], targets[target])
             if evidence.contradicted:
-                doubtful.append((source, target))
+                most[source, target] = _IN_DOUBT
+            elif evidence.names_another:
+                most[source, target] = _NAMED_APART
             elif evidence.same_name:
                 same_named.append((source, target))
     odds = calibrate(scores, regimes)
     for source, target in _alone(same_named):
         odds[source][target] = max(odds[source][target], log_odds(_SAME_NAME))
-    for source, target in doubtful:
-        odds[source][target] = min(odds[source][target], log_odds(_IN_DOUBT))
+    for (source, target), limit in most.items():
+        odds[source][target] = min(odds[source][target], log_odds(limit))
     for line, column in zip(odds, sources, strict=True):
         for place, wanted in enumerate(targets):
             if not is_possible(column, wanted):
@@ -254,30 +264,62 @@ def propose(
         best = next(iter(combinations(traits, sources)), None)
         if best is None:
             continue
-        # What speaks for one of its columns by itself speaks for the combination, too.
         agreed = target in alone and matching.sources[alone[target]].name.text in best.sources
-        if best.confidence > sure or (agreed and best.confidence >= ACCEPTED):
+        if agreed:
+            # What speaks for one of its columns by itself speaks for the combination, too.
+            chosen = best.confidence > sure or best.confidence >= ACCEPTED or best.instead
+        else:
+            # A column that is the field as a whole goes before a part of another one.
+            chosen = best.confidence > sure and not (
+                target in alone and matching.accepts(alone[target], target)
+            )
+        if chosen:
             made[target] = best
+    # Of fields that would be made alike, nobody can tell which it is.
+    alike = Counter(str(combined.operation) for combined in made.values())
     assigned = matching.assign(made)
     return tuple(
-        _combined(matching, target, made[target])
-        if target in made
-        else _single(matching, target, assigned.get(target))
+        _with_demands(
+            matching,
+            target,
+            _combined(matching, target, made[target], alike[str(made[target].operation)] > 1)
+            if target in made
+            else _single(matching, target, assigned.get(target)),
+            sources,
+        )
         for target in range(len(matching.targets))
     )
 
 
-def _combined(matching: Matching, target: int, combined: Combined) -> Proposal:
-    """The proposal of a field that is made of several columns, or of a part of one."""
+def _with_demands(matching: Matching, target: int, proposal: Proposal, sources: Sequence[Column]) -> Proposal:
+    """The proposal, not accepted if it is more than the field, or the description wants more than it shows to give."""
+    if proposal.operation is None:
+        return proposal
+    wanted = matching.targets[target]
+    used = [source for source in matching.sources if source.name.text in proposal.sources]
+    notes = unmet(wanted, used, proposal.operation, matching.sources)
+    if "extract" in proposal.operation and any(
+        is_one_of(wanted, column) for column in sources if column.name in proposal.sources
+    ):
+        notes = (*notes, f"{proposal.sources[0]} lists more than the field")
+    if not notes:
+        return proposal
+    return replace(proposal, notes=notes, accepted=False, confidence=min(proposal.confidence, _WANTING))
+
+
+def _combined(matching: Matching, target: int, combined: Combined, is_twice: bool) -> Proposal:
+    """The proposal of a field that is made of several columns, or of a part of one; not sure if another is made so."""
+    sure = min(combined.confidence, _WANTING) if is_twice else combined.confidence
+    twice = ("but another field would be made of them just so",) if is_twice else ()
     return Proposal(
         matching.targets[target].name.text,
         combined.sources,
         combined.operation,
-        combined.confidence,
-        (combined.reason,),
+        sure,
+        (combined.reason, *twice),
         _runners_up(matching, target, None),
-        accepted=combined.confidence >= ACCEPTED,
-        matched=combined.confidence >= ACCEPTED,
+        accepted=sure >= ACCEPTED,
+        matched=sure >= ACCEPTED,
     )
 
 

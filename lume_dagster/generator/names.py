@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
 
@@ -22,13 +23,20 @@ _LONGEST_HAN = max(map(len, HAN))
 _PIECES = re.compile(r"[㐀-鿿豈-﫿]+|[^\W\d_]+|[0-9]+")
 _HAN_SCRIPT = re.compile("[㐀-鿿豈-﫿]")
 _CASES = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])")
+_HARDLY_ALIKE, _NEARLY_ALIKE = 0.2, 0.5
+# Quality is not quantity, nor contract contact: two words of nearly the same letters may be two words.
+_MISSPELT = 0.65
+_CUT_SHORT = 0.75
 _KNOWN = {word for phrase in CONCEPTS for word in phrase} | {
     word
     for words in (*ABBREVIATIONS.values(), *OPPOSITES)
     for word in ([words] if isinstance(words, str) else words)
 }
 # An arrival time is the actual one, if its name does not say that it is the scheduled one.
-_ACTUAL, _SCHEDULED = "actual", "scheduled"
+_IMPLIED = ("actual", "current")
+_NEGATIONS = frozenset({"not", "non", "without", "never", "nicht", "kein", "ohne", "sans", "sin"})
+_DENYING = ("un", "in", "im", "ir", "il", "non", "dis", "nicht")
+_NUMBERS = frozenset({"number", "identifier", "code"})
 # A unit says how a column is measured, not what it is.
 _UNITS = frozenset(word for unit in UNITS if unit.kind != "time" for word in unit.sure if len(word) > 1)
 # What a tool calls a column that has no name.
@@ -78,6 +86,14 @@ class Name:
     def is_given(self) -> bool:
         """Whether it is no name at all, but what a tool puts where there is none: `column_3`, `Unnamed: 0`, `V1`."""
         return _GIVEN.fullmatch(self.text.strip()) is not None
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it says how many there are: the number of employees is no employee's number."""
+        return any(
+            second == "of" and first in ("number", "no", "num", "nr", "nbr")
+            for first, second in pairwise(self.tokens)
+        )
 
     @property
     def groups(self) -> Mapping[int, str]:
@@ -233,8 +249,8 @@ def _spelling(short: str, long: str) -> float:
         if len(short) > 1 and short == _skeleton(long):
             best = max(best, 0.88 if len(short) > 2 else 0.8)
         elif len(short) > 2 and _skeleton(short) == _skeleton(long):
-            best = max(best, 0.75)
-        elif len(short) > 2 and not known and _is_subsequence(short, long):
+            best = max(best, _MISSPELT)
+        elif len(short) > 2 and share <= _CUT_SHORT and not known and _is_subsequence(short, long):
             best = max(best, 0.4 + 0.35 * share)
         shared = len([1 for left, right in zip(short, long, strict=False) if left == right])
         if shared >= 5 and long.startswith(short[:5]):
@@ -242,7 +258,7 @@ def _spelling(short: str, long: str) -> float:
     if len(short) > 3:
         alike = Levenshtein.normalized_similarity(short, long)
         if alike >= 0.75:
-            best = max(best, 0.93 * alike)
+            best = max(best, _MISSPELT)
         if short in long:
             best = max(best, 0.35 + 0.4 * share)
     return best
@@ -264,12 +280,15 @@ class NameEvidence:
     Attributes:
         common: The share of both names' words that the other has too, weighted by how rare a word is.
         contained: The share of the name that is covered better by the other.
+        differs: Where they have words in common: the share of each name's words that the other lacks, of the name that
+            is covered better: `ship date` and `order date` are two dates.
         exact: The names are the same but for case and separators.
         opposed: They have words that exclude each other.
     """
 
     common: float
     contained: float
+    differs: float
     exact: bool
     opposed: bool
 
@@ -307,15 +326,28 @@ class NameWeights:
         return max(0.15, rarity if len(word) > 1 else 0.7 * rarity)
 
 
+@dataclass(frozen=True)
+class _Cover:
+    """How much of one name the other one has, as shares of its words' weight.
+
+    Attributes:
+        had: The words that the other has, as far as they are alike.
+        lacked: The words that the other has nothing like.
+    """
+
+    had: float
+    lacked: float
+
+
 def _cover(
     left: Sequence[str], right: Sequence[str], left_weights: NameWeights, right_weights: NameWeights
-) -> tuple[float, float]:
-    """The weighted share of each side's words that the other side has, each word used once."""
+) -> tuple[_Cover, _Cover]:
+    """How much of each side's words the other side has, each word used once."""
     pairs = []
     for one, first in enumerate(left):
         for other, second in enumerate(right):
             alike = word_similarity(first, second)
-            if alike > 0.2:
+            if alike > _HARDLY_ALIKE:
                 pairs.append((-alike, abs(one - other), one, other))
     pairs.sort()
     used_left: dict[int, float] = {}
@@ -323,12 +355,20 @@ def _cover(
     for negative, _, one, other in pairs:
         if one not in used_left and other not in used_right:
             used_left[one] = used_right[other] = -negative
-    return _share(left, used_left, left_weights), _share(right, used_right, right_weights)
+    return _covered(left, used_left, left_weights), _covered(right, used_right, right_weights)
 
 
-def _share(tokens: Sequence[str], used: Mapping[int, float], weights: NameWeights) -> float:
+def _covered(tokens: Sequence[str], used: Mapping[int, float], weights: NameWeights) -> _Cover:
     total = sum(weights[token] for token in tokens)
-    return sum(weights[tokens[index]] * alike for index, alike in used.items()) / total if total else 0.0
+    if not total:
+        return _Cover(0.0, 0.0)
+    had = sum(weights[tokens[index]] * alike for index, alike in used.items())
+    lacked = sum(
+        weights[token]
+        for index, token in enumerate(tokens)
+        if used.get(index, 0.0) < _NEARLY_ALIKE or used[index] == _MISSPELT
+    )
+    return _Cover(had / total, lacked / total)
 
 
 def _is_acronym(short: str, tokens: Sequence[str]) -> bool:
@@ -352,42 +392,69 @@ def compare_names(
     """
     if not left.tokens or not right.tokens:
         same = left.text == right.text
-        return NameEvidence(float(same), float(same), same, opposed=False)
+        return NameEvidence(float(same), float(same), 0.0, same, opposed=False)
     if left.joined == right.joined:
-        return NameEvidence(1.0, 1.0, exact=True, opposed=False)
+        return NameEvidence(1.0, 1.0, 0.0, exact=True, opposed=False)
     if left.is_given or right.is_given:
-        return NameEvidence(0.0, 0.0, exact=False, opposed=False)
-    best = (0.0, 0.0)
+        return NameEvidence(0.0, 0.0, 0.0, exact=False, opposed=False)
+    best = (0.0, 0.0, 0.0)
     for index, one in enumerate(left.readings):
         for other_index, other in enumerate(right.readings):
             covers = _cover(one, other, left_weights, right_weights)
             trust = 1.0 if index == other_index == 0 else 0.97
-            low, high = sorted(covers)
+            low, high = sorted(cover.had for cover in covers)
             mean = 2 * low * high / (low + high) if high else 0.0
-            best = max(best, (trust * mean, trust * high))
-    common, contained = best
+            best = max(best, (trust * mean, trust * high, -min(cover.lacked for cover in covers)))
+    common, contained, differs = best
     if _is_acronym(left.joined, right.tokens) or _is_acronym(right.joined, left.tokens):
         # Two letters are the initials of many names in a wide schema.
         sure = {2: 0.5, 3: 0.7}.get(min(len(left.joined), len(right.joined)), 0.85)
-        common, contained = max(common, sure), max(contained, sure)
+        common, contained, differs = max(common, sure), max(contained, sure), 0.0
     return NameEvidence(
         common,
         contained,
+        -differs if common else 0.0,
         exact=False,
         opposed=_opposed(left, right),
     )
 
 
 def _opposed(left: Name, right: Name) -> bool:
-    """Whether two names have words that exclude each other; a name that says neither means the actual one."""
+    """Whether two names have words that exclude each other; a name that says neither means the actual, current one."""
+    if _is_negated(left) != _is_negated(right) or _denies(left, right) or _denies(right, left):
+        return True
+    numbers = [{int(token) for token in name.tokens if token.isdecimal()} for name in (left, right)]
+    if all(numbers) and not numbers[0] & numbers[1]:
+        return True
+    if left.is_count != right.is_count and _NUMBERS & (
+        _all_words(left) if right.is_count else _all_words(right)
+    ):
+        return True
     for group in left.groups.keys() | right.groups.keys():
-        implied = _ACTUAL if group in OPPOSITES[_SCHEDULED] else None
+        implied = next((word for word in _IMPLIED if group in OPPOSITES[word]), None)
         one, other = left.groups.get(group, implied), right.groups.get(group, implied)
         if one is None or other is None or one == other:
             continue
         if one not in _all_words(right) and other not in _all_words(left):
             return True
     return False
+
+
+def _is_negated(name: Name) -> bool:
+    """Whether a word of the name says that it is not so; `no` does before a word, unless a number is meant."""
+    if name.tokens[0] == "no" and len(name.tokens) > 1 and name.tokens[1] != "of":
+        return True
+    return any(token in _NEGATIONS for token in name.tokens)
+
+
+def _denies(left: Name, right: Name) -> bool:
+    """Whether a word of the left name denies one of the right: `unpaid` and `paid`."""
+    whole = set(right.tokens)
+    return any(
+        token.startswith(prefix) and len(token) - len(prefix) > 3 and token[len(prefix) :] in whole
+        for token in left.tokens
+        for prefix in _DENYING
+    )
 
 
 @lru_cache(maxsize=20_000)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lume_dagster.engine.values import GROUPING, NumberStyle, ValueType
 from lume_dagster.generator.aliases import alias_packs
-from lume_dagster.generator.reading import Reading, Value, cast, number_reader
+from lume_dagster.generator.reading import Reading, Value, cast, number_reader, telling_text
 from lume_dagster.generator.units import unit_of
 
 _MARKS = (
@@ -64,7 +64,7 @@ def find_number_style(
     if problem and readings:
         return NumberFinding((), problem, unit)
     if len(readings) > 1:
-        problem = f"may mean {' or '.join(_example(one) for one in readings)}"
+        problem = _doubt(readings)
     if value_type is ValueType.INTEGER:
         # Found as numbers first: that only one reading gives integers is no proof that they are some.
         readings = tuple(found for one in readings if (found := _as_integers(texts, one)).values)
@@ -191,13 +191,16 @@ def _means(style: NumberStyle) -> str:
     )
 
 
-def _example(reading: Reading) -> str:
-    text, value = next(iter(reading.values.items()))
-    return f"{text} as {_shown(value)} ({reading.means})"
+def _doubt(readings: Sequence[Reading]) -> str:
+    text = telling_text(readings)
+    ways = (f"{_shown(one.values.get(text))} ({one.means})" for one in readings)
+    return f"{text.strip()} may mean {' or '.join(ways)}"
 
 
-def _shown(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+def _shown(value: Value | None) -> str:
+    if value is None:
+        return "no number"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _percent(reading: Reading, texts: Sequence[str], *, in_percent: bool) -> NumberFinding:

@@ -1,15 +1,16 @@
 """How close a value's words are to an option's label, step by step from the safe to the doubtful.
 
 Each step answers how sure it is that the two mean the same, 0 where it says nothing. A step never looks at other
-options: that the winner is the only one is judged where they are compared (see `classification`).
+options: that the winner is the only one is judged where they are compared (see `classification`). Two texts that share
+none of a step's keys are not alike by it, so that a value is compared with few of many labels.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Hashable, Iterator, Set
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from rapidfuzz.distance import OSA
 
@@ -149,13 +150,25 @@ class Setting:
     shared: frozenset[str]
     closed: bool
 
+    @cached_property
+    def idle(self) -> frozenset[str]:
+        """Words that tell no option from another."""
+        return _FILLERS | _ORGANISATION | self.shared | self.field_words
+
 
 @dataclass(frozen=True)
 class Step:
-    """One way in which a value can mean a label."""
+    """One way in which a value can mean a label.
+
+    Attributes:
+        name: What it is called.
+        likeness: How sure it is that a value, given by its words and its text, means a label.
+        keys: What a value and a label have to have one of in common, by the words of either.
+    """
 
     name: str
     likeness: Callable[[tuple[str, ...], str, Label, Setting], float]
+    keys: Callable[[tuple[str, ...], Setting], Iterator[Hashable]]
 
 
 def _negations(found: tuple[str, ...]) -> int:
@@ -179,6 +192,11 @@ def _same_words(value: tuple[str, ...], text: str, label: Label, setting: Settin
         return 0
     same = sorted(set(ours) - _FILLERS) == sorted(set(theirs) - _FILLERS) and len(ours) > 1
     return 0.975 if same else 0
+
+
+def _keys_of_words(found: tuple[str, ...], setting: Setting) -> Iterator[Hashable]:  # noqa: ARG001
+    yield squeezed(found)
+    yield frozenset(_spelled(found)) - _FILLERS
 
 
 def _long(found: tuple[str, ...]) -> bool:
@@ -219,6 +237,11 @@ def _same_stem(value: tuple[str, ...], text: str, label: Label, setting: Setting
     return 0
 
 
+def _keys_of_stem(found: tuple[str, ...], setting: Setting) -> Iterator[Hashable]:  # noqa: ARG001
+    yield len(found), _singular(found[0])
+    yield len(found), "past", _past(found[0])
+
+
 @lru_cache(maxsize=65536)
 def _singular(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
@@ -247,10 +270,9 @@ def _part_of(value: tuple[str, ...], text: str, label: Label, setting: Setting) 
     """The value leaves away what says little: `Delta` for `Delta Air Lines Inc.`; or says it besides."""
     value, whole = _joined(value), _joined(label.words)
     ours, theirs = set(value), set(whole)
-    idle = _FILLERS | _ORGANISATION | setting.shared | setting.field_words
-    core, label_core = ours - idle, theirs - idle
+    core, label_core = ours - setting.idle, theirs - setting.idle
     missing, surplus = theirs - ours, ours - theirs
-    core = {word for word in core if _SHORT_FORMS.get(word) not in setting.field_words}
+    core = _without_field(core, setting)
     numbers = [[word for word in found if word.isdigit()] for found in (value, whole)]
     if _modified(missing) or _modified(surplus) or not core or numbers[0] != numbers[1]:
         return 0
@@ -267,6 +289,19 @@ def _part_of(value: tuple[str, ...], text: str, label: Label, setting: Setting) 
     return 0
 
 
+def _without_field(core: set[str], setting: Setting) -> set[str]:
+    return {word for word in core if _SHORT_FORMS.get(word) not in setting.field_words}
+
+
+def _keys_of_part(found: tuple[str, ...], setting: Setting) -> Iterator[Hashable]:
+    whole = _joined(found)
+    core = set(whole) - setting.idle
+    yield from core
+    for kept in (core, _without_field(core, setting)):
+        yield "squeezed", squeezed(tuple(word for word in whole if word in kept))
+
+
+@lru_cache(maxsize=65536)
 def _joined(found: tuple[str, ...]) -> tuple[str, ...]:
     """Words without the gap that some leave in `airlines`."""
     return words(re.sub(r"\bair (line|lines|way|ways)\b", r"air\1", " ".join(found)))
@@ -278,7 +313,8 @@ def _short_form(value: tuple[str, ...], text: str, label: Label, setting: Settin
         return 0
     dotted = "." in text
     if len(value) > 2 and all(
-        a == b if b in _FILLERS else a == b[0] for a, b in zip(value, label.words, strict=True)
+        a == b or (b not in _FILLERS and a.isalpha() and a == b[0])
+        for a, b in zip(value, label.words, strict=True)
     ):
         return SURE  # R&D
     sure = 1.0
@@ -303,6 +339,11 @@ def _short_form(value: tuple[str, ...], text: str, label: Label, setting: Settin
     return sure
 
 
+def _keys_of_beginnings(found: tuple[str, ...], setting: Setting) -> Iterator[Hashable]:  # noqa: ARG001
+    """The first letters; what does not begin with a letter is the same or something else."""
+    yield tuple(word[0] if word[0].isalpha() else word for word in found)
+
+
 def _initials(value: tuple[str, ...], text: str, label: Label, setting: Setting) -> float:  # noqa: ARG001
     """The first letters of a label's words: `NOS`; or the label is made of those of the value."""
     if len(value) == 1 and len(label.words) > 1 and text == text.upper():
@@ -313,12 +354,18 @@ def _initials(value: tuple[str, ...], text: str, label: Label, setting: Setting)
 
 
 def _initials_of(short: str, found: tuple[str, ...], sure: float) -> float:
-    if not short.isalpha() or short not in (
-        "".join(word[0] for word in found),
-        "".join(word[0] for word in found if word not in _FILLERS),
-    ):
+    if not short.isalpha() or short not in _first_letters(found):
         return 0
     return sure if len(short) > 2 else POSSIBLE
+
+
+def _first_letters(found: tuple[str, ...]) -> tuple[str, str]:
+    """Those of all words, and those without fillers."""
+    return "".join(word[0] for word in found), "".join(word[0] for word in found if word not in _FILLERS)
+
+
+def _keys_of_initials(found: tuple[str, ...], setting: Setting) -> Iterator[Hashable]:  # noqa: ARG001
+    yield from found if len(found) == 1 else _first_letters(found)
 
 
 def _misspelled(value: tuple[str, ...], text: str, label: Label, setting: Setting) -> float:  # noqa: ARG001
@@ -329,6 +376,8 @@ def _misspelled(value: tuple[str, ...], text: str, label: Label, setting: Settin
     if len(pairs) != 1:
         return 0
     written, meant = pairs[0]
+    if not (written[0].isalpha() and written[0] == meant[0]):
+        return 0
     if min(len(written), len(meant)) > 3 and _differ_behind(written, meant):
         return LIKELY  # another form rather than a slip, which makes another winner doubtful
     return _slip(written, meant, closed=setting.closed)
@@ -358,7 +407,6 @@ def _may_be_one(written: str, meant: str) -> bool:
     """Whether one word may be the other, mistyped: neither a number, an opposite nor a word of its own."""
     return (
         (written.isalpha() and meant.isalpha())
-        and written[0] == meant[0]
         and min(len(written), len(meant)) >= 4
         and not (written.endswith(meant) or meant.endswith(written) or _are_opposites(written, meant))
         and frozenset((written, meant)) not in _LOOKALIKES
@@ -390,12 +438,12 @@ def _are_opposites(one: str, other: str) -> bool:
 
 
 STEPS = (
-    Step("words", _same_words),
-    Step("stem", _same_stem),
-    Step("part", _part_of),
-    Step("short form", _short_form),
-    Step("initials", _initials),
-    Step("misspelled", _misspelled),
+    Step("words", _same_words, _keys_of_words),
+    Step("stem", _same_stem, _keys_of_stem),
+    Step("part", _part_of, _keys_of_part),
+    Step("short form", _short_form, _keys_of_beginnings),
+    Step("initials", _initials, _keys_of_initials),
+    Step("misspelled", _misspelled, _keys_of_beginnings),
 )
 """In the order of their safety."""
 

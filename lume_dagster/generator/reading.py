@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
 from typing import Any
@@ -49,6 +49,18 @@ class Reading:
         source = "hhmm" if self.options == {"hhmm": True} else "from"
         rest = {} if source == "hhmm" else self.options
         return {self.operation: {source: column, **rest}}
+
+
+def telling_text(readings: Sequence[Reading]) -> str:
+    """A text that readings of one column take for different values; if there is one, all of them take it.
+
+    Args:
+        readings: At least one; those that take nothing alike differ in each text.
+    """
+    texts = dict.fromkeys(text for one in readings for text in one.values)
+    differing = [text for text in texts if len({one.values.get(text) for one in readings}) > 1]
+    shared = (text for text in differing if all(text in one.values for one in readings))
+    return next(shared, (differing or [*texts])[0])
 
 
 def cast(text: str, value_type: ValueType) -> Value | None:

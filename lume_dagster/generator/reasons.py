@@ -76,6 +76,9 @@ def _range(evidence: Evidence) -> str:
 _WORDS: dict[str, Callable[[Traits, Traits, Evidence], str]] = {
     "name": _name,
     "contained": _name,
+    "differs": lambda _, __, evidence: (
+        "against it: each name has a word that the other lacks" if evidence.names_another else ""
+    ),
     "same_name": _name,
     "opposed": lambda *_: "against it: the names have words that exclude each other",
     "about": lambda *_: "the description has the words of the column's name",

@@ -14,21 +14,22 @@ from enum import Enum
 from lume_dagster.generator.evidence import FIGURES, Evidence, Traits
 
 WEIGHTS: Mapping[str, float] = {
-    "name": 4.937,
-    "contained": 3.266,
-    "same_name": 1.835,
-    "opposed": -1.594,
-    "about": 0.843,
-    "kind": 2.762,
-    "only": 2.517,
-    "values": 0.668,
-    "terms": 1.861,
-    "grams": 0.072,
-    "resolved": 3.06,
-    "numbers": 2.284,
-    "unit": 0.961,
-    "lengths": 1.891,
-    "distinct": 0.753,
+    "name": 4.984,
+    "contained": 3.395,
+    "differs": -1.089,
+    "same_name": 1.737,
+    "opposed": -1.597,
+    "about": 0.866,
+    "kind": 2.732,
+    "only": 2.344,
+    "values": 0.765,
+    "terms": 1.716,
+    "grams": 0.17,
+    "resolved": 2.989,
+    "numbers": 2.125,
+    "unit": 0.861,
+    "lengths": 1.86,
+    "distinct": 0.728,
     "permitted": 1.0,
 }
 """What each figure of the evidence adds to a pair's score."""
@@ -66,14 +67,14 @@ class Calibration:
 
 
 CALIBRATIONS: Mapping[Regime, Calibration] = {
-    Regime.ROWS: Calibration(base=-5.725, score=0.458, column=0.375, field=0.931, both=0.419, fields=0.401),
-    Regime.SCHEMA: Calibration(base=-4.23, score=0.444, column=0.725, field=0.667, both=0.19, fields=0.32),
-    Regime.NAMES: Calibration(base=-3.787, score=0.561, column=0.551, field=0.384, both=0.445, fields=0.272),
+    Regime.ROWS: Calibration(base=-5.7, score=0.463, column=0.36, field=0.932, both=0.406, fields=0.376),
+    Regime.SCHEMA: Calibration(base=-4.014, score=0.435, column=0.705, field=0.637, both=0.159, fields=0.32),
+    Regime.NAMES: Calibration(base=-3.775, score=0.554, column=0.492, field=0.394, both=0.385, fields=0.274),
     Regime.NAMELESS_ROWS: Calibration(
-        base=-3.467, score=0.385, column=0.528, field=0.707, both=0.152, fields=0.318
+        base=-3.514, score=0.393, column=0.519, field=0.692, both=0.162, fields=0.285
     ),
     Regime.NAMELESS_SCHEMA: Calibration(
-        base=-1.389, score=0.456, column=0.391, field=0.522, both=0.427, fields=0.356
+        base=-1.496, score=0.478, column=0.397, field=0.5, both=0.406, fields=0.331
     ),
 }
 _LEAD = 3.0

@@ -163,7 +163,7 @@ def _restaged(engine: Engine, flow: Any, sample: Sample, place: Path) -> StagedB
 
 
 def _judged(field: DraftField, trial: Trial) -> DraftField:
-    if field.operation is None or field.chosen:
+    if field.operation is None:
         return field
     notes = tuple(note for note in field.notes if not note.startswith(_REJECTS))  # of an earlier trial
     if trial.rejects_too_many(field.name):

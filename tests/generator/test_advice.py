@@ -309,11 +309,68 @@ def test_a_column_of_too_many_values_is_no_lookup(advise: Advise, monkeypatch: p
     assert "mood has 4 different values, too many for options" in draft.field("feeling").notes[-1]
 
 
-def test_classes_of_a_field_without_a_lookup_change_nothing(advise: Advise) -> None:
-    classes = [{"field": name, "value": "glad", "option": "happy"} for name in ("aisle", "feeling")]
-    draft, _ = advise(Model({"classes": classes}))
-    before, _ = advise(Model({}))
-    assert draft.fields == before.fields
+def test_classes_of_a_field_without_options_are_dropped_and_told(advise: Advise) -> None:
+    draft, _ = advise(Model({"classes": [{"field": "aisle", "value": "glad", "option": "happy"}]}))
+    assert draft.field("aisle").is_open
+    assert draft.field("aisle").notes == (
+        'a language model (oracle-1) proposed {"glad": "happy"}, dropped: nobody asked what that means',
+    )
+
+
+def test_classes_of_an_open_field_make_a_lookup_of_its_likeliest_column(advise: Advise) -> None:
+    content = "id,land\n" + "".join(f"{row},{'Q1' if row % 2 else 'Q2'}\n" for row in range(10))
+    properties = {"id": {"type": "integer"}, "Land": {"type": ["string", "null"], "enum": ["A", "B"]}}
+    classes = [
+        {"field": "Land", "value": value, "option": option} for value, option in (("Q1", "A"), ("Q2", "B"))
+    ]
+    draft, trial = advise(Model({"classes": classes}), properties, content)
+    field = draft.field("Land")
+    assert field.entry == {"lookup": {"from": "land", "table": {"Q1": "A", "Q2": "B"}}}
+    assert (field.accepted, field.advised_by, trial.mapped) == (False, "oracle-1", 10)
+    draft, _ = advise(Model({"classes": classes[:1]}), properties, content)
+    assert draft.field("Land").is_open
+    assert "rejects records of the sample: lookup 5" in draft.field("Land").notes[-1]
+    draft, _ = advise(Model({"classes": [{**classes[0], "value": "Q3"}]}), properties, content)
+    assert draft.field("Land").notes[-1].endswith("dropped: nobody asked what that means")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "ANSWER",
+        "```json\nANSWER\n```",
+        '<think>Is it {q1} or {}? {"fields": []}</think>\nANSWER',
+        "Here you are, not {} but {q1} as {a: 1}:\n\nANSWER\n\nTell me if {anything} is amiss.",
+    ],
+)
+def test_an_answer_is_found_whatever_stands_around_it(advise: Advise, form: str) -> None:
+    said = {
+        "comment": "I am rather sure.",
+        "fields": [{"field": "aisle", "confidence": 0.9, "operation": AISLE}],
+        "classes": None,
+    }
+    draft, _ = advise(Model(form.replace("ANSWER", json.dumps(said))))
+    assert draft.field("aisle").operation == AISLE
+    assert not any("not heard" in note or "no use" in note for note in draft.notes)
+
+
+def test_a_bad_entry_is_dropped_alone_and_told(advise: Advise) -> None:
+    says = {
+        "fields": [
+            {"field": "aisle", "operation": AISLE},
+            {"field": "paid_on", "operation": "skip"},
+            "feeling",
+            {"field": 1},
+            {"operation": AISLE},
+        ],
+        "classes": [{"field": "feeling", "value": "glad", "option": ["happy"]}],
+    }
+    draft, _ = advise(Model(says))
+    assert draft.field("aisle").operation == AISLE
+    (note,) = (note for note in draft.notes if "another form" in note)
+    assert "fields.1.operation: Input should be a valid dictionary; fields.2: " in note
+    assert "; fields.4.field: Field required; classes.0.option" in note
+    assert len(note) < 500
 
 
 @pytest.mark.parametrize(
@@ -321,14 +378,13 @@ def test_classes_of_a_field_without_a_lookup_change_nothing(advise: Advise) -> N
     [
         "",
         "I would map aisle to q1.",
-        '```json\n{"fields": []}\n```',
+        '{"fields": []} or {"fields": [{"field": "aisle"}]}',
+        '{"fields": [{"field": "aisle", "operation": {"extract": "q1"',
+        '{"a":' * 100_000,
         "[]",
         "null",
         '{"error": "no"}',
         '{"fields": {"aisle": {"extract": "q1"}}}',
-        '{"fields": [{"field": "aisle", "operation": {"extract": "q1"}, "sql": "drop"}]}',
-        '{"fields": [{"field": 1}]}',
-        '{"classes": [{"field": "feeling", "value": "glad", "option": ["happy"]}]}',
         '{"fields": [{"field": "\\ud800"}]}',
         "[" * 100_000,
         json.dumps({"fields": [{"field": "aisle"}] * 1001}),

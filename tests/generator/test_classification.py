@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 
 from benchmarks.matching_values import measure_classes
 from lume_dagster.engine import parse_flow
+from lume_dagster.generator import classification
 from lume_dagster.generator.aliases import alias_packs
 from lume_dagster.generator.classification import ACCEPT, Option, classify, lookup_entry, options_of
+from lume_dagster.generator.option_labels import STEPS, Label, Step, make_setting
+from lume_dagster.generator.text_key import words
 from tests.conftest import PROJECT
 
 CLASSES = PROJECT / "benchmarks" / "values" / "classes.json"
@@ -120,9 +125,62 @@ def test_a_pack_that_fits_by_numbers_alone_needs_the_fields_word() -> None:
     assert accepted(["Feb"], "1", "2", titles={"1": "Approved", "2": "Declined"}, field="month") == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "sure"),
+    [
+        (("CG", "CD"), {}),
+        (("CG", "DE"), {"Congo": "CG"}),
+        (("Congo", "Congo, The Democratic Republic of the"), {"Congo": "Congo"}),
+    ],
+)
+def test_a_name_of_two_countries_needs_that_one_alone_is_an_option(
+    options: tuple[str, ...], sure: dict[str, str]
+) -> None:
+    assert accepted(["Congo"], *options, field="country") == sure
+    assert accepted(["Congoo"], "CG", "CD", field="country") == {}
+
+
+@pytest.mark.parametrize("rival", ["AUD", "CAD", "HKD", "MXN"])
+def test_a_sign_of_several_currencies_needs_that_one_alone_is_an_option(rival: str) -> None:
+    assert accepted(["$", "US$"], "USD", "EUR", rival, field="currency") == {"US$": "USD"}
+    assert accepted(["$"], "USD", "EUR", "GBP", field="currency") == {"$": "USD"}
+
+
+@pytest.mark.parametrize("value", ["Done?", "done ??", "~done", "!done", "≠ done", "Mark?"])
+def test_a_sign_of_doubt_leaves_a_suggestion(value: str) -> None:
+    (found,) = classify([value], [Option("done"), Option("mark")], field="state")
+    assert (found.option, found.accepted) == ("mark" if "Mark" in value else "done", False)
+    assert accepted(["Done?"], "done?", "open") == {"Done?": "done?"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sure"),
+    [
+        (("7", "007", "1", "00"), {"7": "7", "007": "007"}),
+        (("07", "10"), {"7": "07", "7.0": "07", "07": "07", "10": "10", "10.0": "10"}),
+        (("007", "010"), {"7": "007", "7.0": "007", "007": "007", "10": "010", "10.0": "010", "010": "010"}),
+        (("7", "10"), {"7": "7", "7.0": "7", "07": "7", "007": "7", "10": "10", "10.0": "10", "010": "10"}),
+        (("7", "010"), {"7": "7", "010": "010"}),
+    ],
+)
+def test_leading_zeros_count_where_options_have_some(options: tuple[str, ...], sure: dict[str, str]) -> None:
+    assert accepted(["7", "7.0", "07", "007", "10", "10.0", "010", "001", "0"], *options) == sure
+
+
+def test_departments_go_by_their_short_forms() -> None:
+    options = ("Human Resources", "Finance", "Engineering", "Marketing")
+    values = ["HR", "Fin", "Eng", "Mktg", "IT", "H.R.", "English"]
+    assert accepted(values, *options, field="department") == {
+        "HR": "Human Resources", "Fin": "Finance", "Eng": "Engineering", "Mktg": "Marketing", "H.R.": "Human Resources",
+    }  # fmt: skip
+    assert accepted(["Eng", "Engineering"], "English", "Engineering", "History", field="department") == {
+        "Engineering": "Engineering"
+    }
+
+
 def test_likely_ones_are_only_suggested() -> None:
-    (found,) = classify(["HR"], [Option("Human Resources"), Option("Finance")])
-    assert found.option == "Human Resources"
+    (found,) = classify(["CF"], [Option("Cash Flow"), Option("Profit")])
+    assert found.option == "Cash Flow"
     assert not found.accepted
     assert lookup_entry("dept", [found]) == {"lookup": {"from": "dept", "table": {}}}
 
@@ -150,10 +208,9 @@ def test_options_that_are_numbers_stay_numbers() -> None:
     assert [one.option for one in found] == [1, 2, None, 1]
 
 
-words = st.sampled_from(
+texts = st.sampled_from(
     [*COUNTRIES, *AIRLINES.values(), "NA", "-1", "yes", "no", "T", "not paid", "a", "", "  ", "\u0130", "9"]
-)
-texts = words | st.text(max_size=12)
+) | st.text(max_size=12)
 
 
 @given(
@@ -173,11 +230,51 @@ def test_always_the_same_and_the_option_itself_always(values: list[str], names: 
         assert one.accepted
 
 
+@given(st.data(), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_labels_that_share_no_key_are_not_alike(data: st.DataObject, closed: bool) -> None:
+    known = "air airlines united untied jet blue of and r d rd department dept orders order 10 1000 10005 grey gray"
+    word = st.sampled_from(known.split()) | st.text("abdr1é", min_size=1, max_size=5)
+    phrase = st.lists(word, min_size=1, max_size=3).map(" ".join) | st.sampled_from(
+        ["R&D", "Comp. Sci.", "U.S."]
+    )
+    labels = tuple(
+        Label(at, text, words(text)) for at, text in enumerate(data.draw(st.lists(phrase, max_size=6)))
+    )
+    setting = make_setting(labels, "air department", closed=closed)
+    value = data.draw(
+        phrase | st.sampled_from(labels).map(lambda label: label.text[:-1] or "x") if labels else phrase
+    )
+    spoken = words(value)
+    for step in STEPS:
+        keys = set(step.keys(spoken, setting))
+        for label in labels:
+            if step.likeness(spoken, value, label, setting):
+                assert keys & set(step.keys(label.words, setting)), (step.name, label)
+
+
+def test_a_value_is_compared_with_few_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def counted(step: Step) -> Step:
+        def likeness(*given: Any) -> float:
+            nonlocal compared
+            compared += 1
+            return step.likeness(*given)
+
+        return replace(step, likeness=likeness)
+
+    monkeypatch.setattr(classification, "STEPS", tuple(map(counted, STEPS)))
+    values = [f"{first}{last}s order {last}" for first in ("alpha", "gross", "ship") for last in range(100)]
+    assert accepted(values, "DE", "FR", "US", field="country") == {}
+    assert compared < 10 * len(values)
+
+
 @given(st.sampled_from([pack for pack in alias_packs() if pack.closed]), st.data())
 @settings(max_examples=100, deadline=None)
 def test_no_name_of_a_pack_is_taken_for_another_thing(pack: object, data: st.DataObject) -> None:
     lines = [
-        [name.strip().removeprefix("~") for name in line.split(";")]
+        [name.strip().removeprefix("~") for name in line.split(";") if not name.strip().startswith("?")]
         for line in (Path(PROJECT) / f"lume_dagster/generator/aliases/{pack.name}.txt")
         .read_text()
         .splitlines()  # type: ignore[attr-defined]

@@ -62,13 +62,41 @@ def test_a_full_name_of_two_words_is_split(field: str, part: int) -> None:
     names = [f"{first} {last}" for first, last in zip(FIRST, LAST, strict=True)]
     found = one({"full_name": names}, field, TEXT)
     assert found.operation == {"split": {"from": "full_name", "by": " ", "part": part}}
-    assert found.accepted
+    assert not found.accepted
+    shown = one({"full_name": names}, field, TEXT, FIRST[:3] if part == 1 else LAST[:3])
+    assert shown.operation == found.operation
+    assert shown.accepted
+
+
+@pytest.mark.parametrize(
+    ("column", "names", "field"),
+    [
+        ("Name", ["Wang Wei", "Li Na"], "first_name"),
+        ("Customer Name", ["Acme Ltd", "Bolt GmbH"], "last_name"),
+        ("Customer Name", ["Acme, Inc.", "Bolt, Ltd."], "last_name"),
+        ("Employee Name", ["Dr. Byron", "Mr. Mohr"], "first_name"),
+        ("Employee Name", ["Byron Ada", "Mohr Max"], "first_name"),
+        ("Father Name", ["Byron, Ada", "Mohr, Max"], "first_name"),
+    ],
+)
+def test_a_word_of_a_name_is_not_accepted_where_it_may_be_another(
+    column: str, names: list[str], field: str
+) -> None:
+    found = one({column: names}, field, TEXT)
+    assert found.operation is None or "split" in found.operation
+    assert not found.accepted
 
 
 def test_names_of_three_words_are_for_people_to_look_at() -> None:
     found = one({"full_name": ["Ada van Abt", "Ben Bauer", "Clara Costa"]}, "last_name", TEXT)
     assert found.sources == ("full_name",)
     assert not found.accepted
+
+
+def test_names_of_which_some_have_no_comma_are_for_people_to_look_at() -> None:
+    names = [f"Abt, Ada {letter}." for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"]
+    assert one({"full_name": names}, "last_name", TEXT).accepted
+    assert not one({"full_name": [*names, "Ben Bauer"]}, "last_name", TEXT).accepted
 
 
 def test_a_name_with_a_comma_is_split_there() -> None:
@@ -163,6 +191,153 @@ def test_a_place_is_taken_apart() -> None:
 def test_a_column_that_lists_its_parts_is_split() -> None:
     found = one({"origin_dest": ["EWR-IAH", "LGA-MIA"]}, "destination", TEXT)
     assert found.operation == {"split": {"from": "origin_dest", "by": "-", "part": 2}}
+
+
+@pytest.mark.parametrize(
+    ("column", "field", "values"),
+    [
+        ("Product Name", "name", ["Blue Mug", "Red Plate"]),
+        ("Customer Name", "customer", ["Ada Abt", "Ben Bauer"]),
+        ("Company Name", "organization", ["Acme Ltd", "Bolt GmbH"]),
+        ("Mailing Street", "address", ["Oak 1", "Elm 2"]),
+        ("Mailing City", "city", ["New York", "San Diego"]),
+        ("Order Status", "status", ["In Progress", "On Hold"]),
+        ("Document Reference", "reference", ["INV-1", "CN-3"]),
+        ("Time Zone", "zone", ["Europe/Berlin", "America/Chicago"]),
+        ("Blood Pressure", "pressure", ["120/80", "130/90"]),
+    ],
+)
+def test_two_words_are_no_list_and_the_column_stays_whole(column: str, field: str, values: list[str]) -> None:
+    found = one({column: values}, field, TEXT)
+    assert found.operation == {"extract": column}
+    assert found.accepted
+
+
+def test_a_part_by_name_is_accepted_only_if_the_values_are_known() -> None:
+    source = {"origin_dest": ["EWR-IAH", "LGA-MIA"]}
+    assert not one(source, "destination", TEXT).accepted
+    assert one(source, "destination", TEXT, ["IAH", "MIA", "JFK"]).accepted
+    permitted = {"type": "string", "enum": ["IAH", "MIA"]}
+    assert one(source, "destination", permitted).accepted
+
+
+def test_a_part_is_cut_where_no_part_is_cut_itself() -> None:
+    found = one({"Start/End Time": ["09:00-10:00", "10:00-11:30"]}, "end", TEXT)
+    assert found.operation == {"split": {"from": "Start/End Time", "by": "-", "part": 2}}
+    assert not found.accepted
+    assert one({"Brand/Model": ["VW/Golf", "Audi/A3"]}, "brand", TEXT).operation == {
+        "split": {"from": "Brand/Model", "by": "/", "part": 1}
+    }
+
+
+def test_a_column_that_is_the_field_goes_before_a_part_of_another() -> None:
+    source = {"Full Name": ["Abt, Ada", "Bauer, Ben"], "given_name": ["Ada M.", "Ben"]}
+    assert one(source, "first_name", TEXT).operation == {"extract": "given_name"}
+
+
+@pytest.mark.parametrize(
+    ("source", "field", "schema"),
+    [
+        ({"dropoff_lat_lng": ["52.5,13.4", "52.6,13.5"]}, "pickup_latitude", NUMBER),
+        ({"shipping_city_state": ["Reno, NV", "Salem, OR"]}, "billing_city", TEXT),
+    ],
+)
+def test_a_part_of_what_is_of_something_else_is_not_taken(
+    source: dict[str, list[Any]], field: str, schema: dict[str, Any]
+) -> None:
+    assert not one(source, field, schema).accepted
+
+
+def test_a_day_is_not_accepted_where_it_is_that_of_many_zones() -> None:
+    mixed = {"order_timestamp": ["2020-01-02T23:00:00-05:00", "2021-05-06T23:59:00Z"]}
+    assert not one(mixed, "order_date", DATE).accepted
+    utc = {"order_timestamp": ["2020-01-02T23:00:00Z", "2021-05-06T23:59:00Z"]}
+    assert one(utc, "order_date", DATE | {"description": "Day, in UTC."}).accepted
+    assert not one(utc, "order_date", DATE | {"description": "Day in local time."}).accepted
+
+
+def test_a_middle_name_is_part_of_a_name_if_it_is_asked_for() -> None:
+    source: dict[str, list[Any]] = {
+        "first_name": FIRST, "middle_name": ["M.", None] * 3, "last_name": LAST,
+    }  # fmt: skip
+    found = one(source, "full_name", TEXT | {"description": "Full name, with middle name."})
+    assert found.operation == {
+        "aggregate": {"of": ["first_name", "middle_name", "last_name"], "function": "join", "separator": " "}
+    }
+    assert found.accepted
+    assert not one(source, "full_name", TEXT).accepted
+
+
+def test_the_name_of_a_company_is_not_that_of_a_person() -> None:
+    source = {"First Name": FIRST, "Last Name": LAST, "Company": ["Acme", "Bolt"] * 3}
+    found = one(source, "customer_name", TEXT | {"description": "Name of the company."})
+    assert len(found.sources) < 2
+    assert not found.accepted
+
+
+@pytest.mark.parametrize(
+    ("field", "description"),
+    [
+        ("manager_name", ""),
+        ("full_name", "Full name of the manager."),
+        ("name", "First name."),
+        ("name", "Name of the product."),
+        ("name", "Login name."),
+        ("user_name", ""),
+        ("name", "Name of the customer, with company."),
+    ],
+)
+def test_a_name_of_somebody_or_something_else_is_not_accepted(field: str, description: str) -> None:
+    source = {"First Name": FIRST, "Last Name": LAST}
+    assert not one(source, field, TEXT | {"description": description}).accepted
+
+
+def test_two_fields_made_alike_are_for_people_to_look_at() -> None:
+    source = pa.table({"First Name": FIRST, "Last Name": LAST})
+    both = propose(profile_table(source), {"properties": {"customer_name": TEXT, "employee_name": TEXT}})
+    assert [len(found.sources) for found in both] == [2, 2]
+    assert not any(found.accepted for found in both)
+    assert propose(profile_table(source), {"properties": {"customer_name": TEXT}})[0].accepted
+
+
+def test_a_column_that_lists_more_than_the_field_is_not_accepted_as_it_is() -> None:
+    found = one({"origin_dest": ["EWRIAH", "LGAMIA"]}, "origin", TEXT)
+    assert not found.accepted
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "description", "steps"),
+    [
+        ("Dr/Cr", ["D", "C"], "Negative for debits.", [{"replace": ["C", ""]}, {"replace": ["D", "-"]}]),
+        ("Dr/Cr", ["D", "C"], "Credits are negative.", [{"replace": ["C", "-"]}, {"replace": ["D", ""]}]),
+        ("Side", ["DR", "CR"], "Debits negative.", [{"replace": ["CR", ""]}, {"replace": ["DR", "-"]}]),
+        ("Sign", ["-", "+"], "Signed amount.", [{"replace": ["+", ""]}]),
+    ],
+)
+def test_a_sign_in_a_column_of_its_own_is_put_before_the_number(
+    column: str, values: list[str], description: str, steps: list[dict[str, list[str]]]
+) -> None:
+    found = one({"Amount": ["5.00", "6.00"], column: values}, "amount", NUMBER | {"description": description})
+    assert found.operation == {"concat": [column, "Amount"], "steps": steps}
+    assert found.accepted
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("Rh", ["-", "+"]), ("Note", ["-", "-"]), ("Grade", ["D", "C"]), ("Sign", ["-", None])],
+)
+def test_what_may_be_no_sign_is_for_people_to_look_at(column: str, values: list[Any]) -> None:
+    source = {"Amount": ["5.00", "6.00"], column: values}
+    description = {"description": "Signed amount, negative for debits."}
+    assert not one(source, "amount", NUMBER | description).accepted
+
+
+@pytest.mark.parametrize("description", ["Signed amount.", "Negative for debits and for credits."])
+def test_which_side_is_negative_is_not_guessed(description: str) -> None:
+    source = {"Amount": ["5.00", "6.00"], "Dr/Cr": ["D", "C"]}
+    found = one(source, "amount", NUMBER | {"description": description})
+    assert found.operation == {"extract": "Amount"}
+    assert not found.accepted
 
 
 def test_a_code_is_put_together_as_the_wanted_form_shows() -> None:

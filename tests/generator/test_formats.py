@@ -82,6 +82,18 @@ def test_both_readings_of_a_lone_mark() -> None:
         assert {one.values[texts[0]] for one in readings} == {1.234, 1234.0}
 
 
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["500", "3", "5,500"], "5,500 may mean 5500 (decimals behind '.', thousands between ',') or 5.5 "),
+        (["3", "123.456"], "123.456 may mean 123.456 (as it is) or 123456 (decimals behind ',', "),
+        (["2", "2.5", "1,5"], "2.5 may mean 2.5 (as it is) or no number (decimals behind ',')"),
+    ],
+)
+def test_an_example_is_one_on_which_the_readings_differ(texts: list[str], told: str) -> None:
+    assert find_format(texts, ValueType.NUMBER).problem.startswith(told)
+
+
 def test_what_does_not_conform_is_told() -> None:
     texts = [f"{day:02d}.02.2013" for day in range(10, 29)]
     found = find_format([*texts, "30.02.2013", "n/a", "-", None, "", "  "], ValueType.DATE)

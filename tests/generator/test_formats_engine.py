@@ -79,7 +79,9 @@ def mapped(
 
 
 def agree(opened: tuple[Engine, Path], texts: list[str], value_type: ValueType) -> None:
-    for reading in find_format(texts, value_type).readings:
+    column = find_format(texts, value_type)
+    texts = [text for text in texts if text not in column.absent]  # they belong into null_values
+    for reading in column.readings:
         found = mapped(opened, texts, reading, value_type)
         assert found == dict(reading.values), reading.entry("text")
         assert {text: type(value) for text, value in found.items()} == {

@@ -146,6 +146,26 @@ def test_a_name_tells_the_kind_where_the_schema_does_not() -> None:
     assert flag["email"].accepted, "a kind that a name tells speaks against nothing"
 
 
+@pytest.mark.parametrize(
+    ("column", "field", "schema", "values"),
+    [
+        ("ship_date", "order_date", {"type": "string", "format": "date"}, ["2024-03-01", "2024-04-17"]),
+        ("opening_fee", "closing_fee", {"type": "number"}, ["12.50", "7.25"]),
+        ("order_rank", "line_rank", {"type": "integer"}, ["17", "4"]),
+        ("contract", "contact", {"type": "string"}, ["Acme 1", "Bolt 2"]),
+        ("unpaid", "paid", {"type": "boolean"}, ["yes", "no"]),
+        ("sales_2022", "sales_2023", {"type": "number"}, ["12.50", "7.25"]),
+    ],
+)
+def test_another_thing_of_the_same_kind_is_not_accepted(
+    column: str, field: str, schema: dict[str, Any], values: list[str]
+) -> None:
+    found = proposals(CUSTOMERS | {column: values * 20}, SCHEMA["properties"] | {field: schema})[field]
+    assert not found.accepted
+    if found.sources:
+        assert any(reason.startswith("against it") for reason in found.reasons)
+
+
 def test_a_description_finds_the_column_that_the_name_does_not() -> None:
     source = {"height_cm": ["170", "180"], "colour": ["red", "blue"]}
     plain = proposals(source, {"x17": {"type": "integer"}})["x17"]

@@ -47,7 +47,6 @@ def test_a_name_is_taken_apart(text: str, found: tuple[str, ...]) -> None:
         ("標題", "title"),
         ("Nachname", "family_name"),
         ("hrspwr", "horsepower"),
-        ("precipitaton", "precipitation"),
         ("lost_to_follow_up", "lostToFollowup"),
         ("poc", "point_of_care"),
         ("amt_incl_vat", "gross_amount"),
@@ -75,11 +74,51 @@ def test_names_of_other_things_are_not(left: str, right: str) -> None:
         ("min_temp", "max_temp"),
         ("billing_city", "shipping_city"),
         ("net_amt", "gross_amount"),
+        ("Unsubscribed", "is_subscribed"),
+        ("not_active", "active"),
+        ("non_smoker", "smoker"),
+        ("no_show", "show"),
+        ("without_insurance", "insurance"),
+        ("tax_exempt", "taxable"),
+        ("price_excl_tax", "price_incl_tax"),
+        ("sales_2022", "sales_2023"),
+        ("address_line_2", "address_line_1"),
+        ("previous_balance", "balance"),
+        ("Number of Employees", "employee_number"),
     ],
 )
 def test_words_that_exclude_each_other_are_seen(left: str, right: str) -> None:
     assert compare(left, right).opposed
     assert not compare(left, left).opposed
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("order_no", "order_number"),
+        ("no_of_items", "number_of_items"),
+        ("actual_departure", "departure"),
+        ("freight", "shipping_cost"),
+        ("sales_2022", "turnover_2022"),
+        ("index", "index_no"),
+    ],
+)
+def test_words_that_do_not_exclude_each_other_are_let_be(left: str, right: str) -> None:
+    assert not compare(left, right).opposed
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "apart"),
+    [
+        ("ship_date", "order_date", True),
+        ("shipment_date", "shipped_on", False),
+        ("email", "work_email", False),
+        ("quality", "quantity", True),
+        ("hrspwr", "horsepower", False),
+    ],
+)
+def test_each_name_may_have_words_of_its_own(left: str, right: str, apart: bool) -> None:
+    assert (compare(left, right).differs > 0.3) is apart
 
 
 @pytest.mark.parametrize(
@@ -105,7 +144,7 @@ def test_a_word_that_each_column_has_says_little() -> None:
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_names_can_be_compared(left: str, right: str) -> None:
     found, back = compare(left, right), compare(right, left)
-    for figure in ("common", "contained"):
+    for figure in ("common", "contained", "differs"):
         assert 0 <= getattr(found, figure) <= 1
     assert found.exact == back.exact
     assert found.opposed == back.opposed
