@@ -41,6 +41,7 @@ from rapidfuzz.fuzz import ratio
 from benchmarks.bounds import Bound
 from benchmarks.matching_combined import all_verdicts
 from benchmarks.matching_sets import REGIMES, SETS, Case, cases, sets_folder, thin
+from benchmarks.matching_units import unit_bounds
 from benchmarks.matching_values import ROUNDS, value_bounds
 from lume_dagster.generator import scoring
 from lume_dagster.generator.matching import Matching, propose
@@ -360,8 +361,9 @@ def main() -> None:
         Bound("seconds for 1,000 rows, 50 x 40 columns", min(seconds() for _ in range(3)), 2.0, at_most=True),
     ]
     of_values, wrong = value_bounds(folder, rounds=1 if options.quick else ROUNDS)
-    bounds += of_values
-    print("\n" + "\n".join(wrong))
+    of_units, of_units_wrong = unit_bounds()
+    bounds += [*of_values, *of_units]
+    print("\n" + "\n".join([*wrong, *of_units_wrong]))
     print(_row("\nfigure", "value", "bound", "", widths=(56, 8, 10, 6)))
     for bound in bounds:
         sign = "<=" if bound.at_most else ">="

@@ -20,16 +20,16 @@ from lume_dagster.engine.json_path import EVERY, parse_path
 from lume_dagster.engine.schema import TargetField, read_target_schema
 from lume_dagster.engine.values import ValueType, is_value
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
+from lume_dagster.generator.conversions import propose_conversion
 from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
 from lume_dagster.generator.derived_schema import TEMPORAL
 from lume_dagster.generator.evidence import field_traits, is_possible, source_traits
-from lume_dagster.generator.formats import find_format, propose_conversion
+from lume_dagster.generator.formats import ColumnFormat, find_format
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.names import parse_name, word_similarity
 from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
 from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
-from lume_dagster.generator.units import unit_said
 
 _ASSUMED = 0.7
 """The most confidence of a field that takes for granted what nothing says."""
@@ -285,12 +285,13 @@ class Drafter:
             column,
             current.name,
             column_description=f"in {unit}",
-            field_description=str(self._leaves[current.name].get("description", "")),
+            field_description=_said_of(self._leaves[current.name]),
         )
         made = _anew(current, (column,), 1.0, f"chosen: {column} is in {unit}")
-        if found is None or not found.expression:
-            return _opened(made, f"nothing is known that makes the field's unit of {unit}")
-        return replace(made, operation={"expression": found.expression}, chosen=True)
+        if found.problem:
+            return _opened(made, found.problem)
+        operation = {"expression": found.expression} if found.expression else {"extract": column}
+        return replace(made, operation=operation, chosen=True)
 
     def made_of(self, current: DraftField, column: str, *, confidence: float, reason: str) -> DraftField:
         """A field made of a column that somebody named; how its texts are read is found by the rules.
@@ -493,6 +494,11 @@ class Drafter:
             return _noted(drafted, held, at_most=_UNSETTLED)
         if (said := self._form_differs(drafted.name, column)) is not None:
             drafted = _noted(drafted, said, at_most=_UNSETTLED)
+        if self.sample.profile.column(column).kind in (Kind.INTEGER, Kind.NUMBER):
+            description = _said_of(self._leaves[drafted.name])
+            found = propose_conversion(column, drafted.name, field_description=description)
+            if found.problem or found.said:
+                drafted = _noted(drafted, found.problem or found.said, at_most=_ASSUMED)
         if any(text != text.strip() for text in self.sample.counts(column)):
             return replace(drafted, operation={"extract": column, "steps": ["trim"]})
         return drafted
@@ -555,7 +561,7 @@ class Drafter:
 
     def _formatted(self, drafted: DraftField, column: str, value_type: ValueType) -> DraftField:
         schema = self._leaves[drafted.name]
-        description = str(schema.get("description", ""))
+        description = _said_of(schema)
         found = find_format(
             self.sample.counts(column),
             value_type,
@@ -575,7 +581,7 @@ class Drafter:
         if found.assumes:
             made = _noted(made, f"taken for granted: {found.assumes}", at_most=_ASSUMED)
         if value_type in (ValueType.NUMBER, ValueType.INTEGER):
-            return _in_unit(made, column, drafted.name, description, found.unit)
+            return _in_unit(made, column, schema, found)
         return made
 
     def _checked(self, drafted: DraftField) -> DraftField:
@@ -772,24 +778,32 @@ def _opened(drafted: DraftField, note: str) -> DraftField:
     )
 
 
-def _in_unit(drafted: DraftField, column: str, field: str, description: str, unit: str) -> DraftField:
-    """The field in its unit, where the column's is told; marked where only the field's is."""
-    plain = "extract" in (drafted.operation or {})
-    converted = propose_conversion(column, field, field_description=description, unit=unit)
-    if converted is not None:
-        said = f"{column} is in {converted.source}, the field in {converted.target}"
-        if not plain:
-            return _opened(drafted, f"{said}, and the column holds more than plain numbers")
-        return replace(
-            drafted, operation={"expression": converted.expression}, reasons=(*drafted.reasons, said)
-        )
-    wanted = unit_said(field, description)
-    told = unit_said(column, "")
-    if wanted is not None and wanted.kind != "time" and told is None and not unit:
-        return _noted(
-            drafted, f"the field is in {wanted.name}; nothing says that {column} is", at_most=_ASSUMED
-        )
-    return drafted
+def _in_unit(drafted: DraftField, column: str, schema: Mapping[str, Any], texts: ColumnFormat) -> DraftField:
+    """The field in its unit; marked where the column's and the field's are not plainly the same."""
+    reading = texts.readings[0]
+    found = propose_conversion(
+        column,
+        drafted.name,
+        field_description=_said_of(schema),
+        beside=reading.options.get("currency", ()),
+        values=[float(value) for value in reading.values.values() if isinstance(value, (int, float))],
+        is_hundredth="percent" in reading.options,
+    )
+    if found.problem:
+        return _noted(drafted, found.problem, at_most=_ASSUMED)
+    if not found.expression:
+        return drafted
+    if texts.settled is None:
+        return _noted(drafted, found.said, at_most=_UNSETTLED)
+    if reading.operation != "extract":
+        return _opened(drafted, f"{found.said}, and the column holds more than plain numbers")
+    return replace(
+        drafted, operation={"expression": found.expression}, reasons=(*drafted.reasons, found.said)
+    )
+
+
+def _said_of(schema: Mapping[str, Any]) -> str:
+    return ". ".join(str(schema[key]) for key in ("title", "description") if schema.get(key))
 
 
 def _in_short(options: Mapping[str, Any]) -> str:

@@ -16,7 +16,6 @@ from lume_dagster.generator.date_formats import find_date_formats
 from lume_dagster.generator.number_styles import find_number_style
 from lume_dagster.generator.reading import Reading, cast, read_clock, read_word
 from lume_dagster.generator.text_key import words
-from lume_dagster.generator.units import conversion, unit_of, unit_said
 
 ENOUGH = 0.8
 """The share of the distinct texts that a reading must take; the rest are rejects."""
@@ -31,7 +30,7 @@ _PAST = frozenset({
     "birth", "born", "birthday", "birthdate", "dob", "founded", "established",
 })  # fmt: skip
 _PERCENT = frozenset({
-    "percent", "percentage", "pct",
+    "percent", "percentage", "pct", "perc", "prozent", "%",
 })  # fmt: skip
 _BLANKS = " \t\n\v\f\r"
 
@@ -168,46 +167,4 @@ def _find_words(texts: tuple[str, ...]) -> ColumnFormat:
     return ColumnFormat((Reading("boolean", {"true": list(true), "false": list(false)}, values),), "")
 
 
-@dataclass(frozen=True)
-class UnitConversion:
-    """A proposal to turn a column into the unit of its field.
-
-    Attributes:
-        expression: The mapper's expression.
-        source: The unit of the column.
-        target: The unit of the field.
-    """
-
-    expression: str
-    source: str
-    target: str
-
-
-def propose_conversion(
-    column: str, field: str, *, column_description: str = "", field_description: str = "", unit: str = ""
-) -> UnitConversion | None:
-    """Arithmetic from the unit of a column to that of a field, where names or descriptions tell both.
-
-    Args:
-        column: The source column's name, such as `distance_mi`.
-        field: The field's name.
-        column_description: What is known about the column.
-        field_description: What the schema says, such as `Distance in kilometres`.
-        unit: The column's unit, if it stands beside its numbers.
-
-    Returns:
-        None if a unit is not told, or is the same.
-
-    Example:
-        >>> propose_conversion("distance_mi", "distance", field_description="Distance in km").expression
-        'distance_mi * 1.609344'
-    """
-    source = unit_of(unit) if unit else unit_said(column, column_description)
-    target = unit_said(field, field_description)
-    if source is None or target is None:
-        return None
-    expression = conversion(column, source, target)
-    return UnitConversion(expression, source.name, target.name) if expression else None
-
-
-__all__ = ["ColumnFormat", "Reading", "UnitConversion", "find_format", "propose_conversion"]
+__all__ = ["ColumnFormat", "Reading", "find_format"]

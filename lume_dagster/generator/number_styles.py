@@ -9,8 +9,8 @@ from typing import Any
 
 from lume_dagster.engine.values import GROUPING, NumberStyle, ValueType
 from lume_dagster.generator.aliases import alias_packs
+from lume_dagster.generator.measures import units_beside
 from lume_dagster.generator.reading import Reading, Value, cast, number_reader, telling_text
-from lume_dagster.generator.units import unit_of
 
 _MARKS = (
     (".", ""),
@@ -124,7 +124,7 @@ def _signs(text: str) -> tuple[str, ...]:
 def _what(used: Sequence[str]) -> tuple[tuple[str, ...], str, str]:
     """The signs that are one currency or one unit; the unit; why the signs do not go together."""
     money = {sign: things for sign in used if (things := _currency(sign))}
-    units = {sign: unit for sign in used if sign not in money and (unit := unit_of(sign))}
+    units = {sign: unit for sign in used if sign not in money and (unit := units_beside(sign))}
     if not money and not units:
         return (), "", ""
     if money and units:
@@ -133,10 +133,9 @@ def _what(used: Sequence[str]) -> tuple[tuple[str, ...], str, str]:
         common = frozenset[int].intersection(*money.values())
         problem = "" if common else f"the numbers are of several currencies: {_quoted(money)}"
         return tuple(money), "", problem
-    names = {unit.name for unit in units.values()}
-    if len(names) > 1:
+    if len(set(units.values())) > 1:
         return tuple(units), "", f"the numbers are of several units: {_quoted(units)}"
-    return tuple(units), names.pop(), ""
+    return tuple(units), next(iter(units)), ""
 
 
 def _quoted(signs: Sequence[str] | Mapping[str, object]) -> str:

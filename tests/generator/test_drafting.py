@@ -70,6 +70,32 @@ def test_units_are_converted_where_both_are_told(drafted: Drafting) -> None:
     assert not untold.fields[0].accepted
 
 
+@pytest.mark.parametrize(
+    ("header", "values", "field", "schema", "said"),
+    [
+        ("cost", ["$1.50", "$2.00"], "cost", {"title": "Cost in EUR"}, "cost is in USD, the field in EUR"),
+        ("revenue", ["5 m", "2 m"], "revenue", {}, "revenue is in millions; nothing says that the field is"),
+        ("interest", ["12%", "5%"], "interest", {"description": "Interest in %"}, "12% may become 0.12"),
+        (
+            "weight_lb",
+            ["1.5", "2.5"],
+            "weight",
+            {"type": "string", "title": "Weight in kg"},
+            "weight_lb is in lb",
+        ),
+        ("discount_pct", ["0.15", "0.5"], "discount", {"title": "As a fraction"}, "do not look like it"),
+        ("duration_ms", ["1.000", "2.000"], "duration", {"title": "Duration in seconds"}, "may mean"),
+    ],
+)
+def test_numbers_that_are_not_plainly_the_fields_are_marked(
+    drafted: Drafting, header: str, values: list[str], field: str, schema: dict[str, str], said: str
+) -> None:
+    rows = "\n".join(values * 5)
+    draft, _ = drafted(f"{header}\n{rows}\n", {field: {"type": "number", **schema}})
+    assert not draft.fields[0].accepted
+    assert any(said in note for note in draft.fields[0].notes), draft.fields[0].notes
+
+
 def test_a_class_that_is_not_clear_stays_out_of_the_lookup(drafted: Drafting) -> None:
     draft, trial = drafted(
         "status\nActive\nINACTIVE\nnot active\nActive\n",

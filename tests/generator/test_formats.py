@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.matching_values import measure_formats
-from lume_dagster.engine.expression import parse_expression
 from lume_dagster.engine.values import ValueType
-from lume_dagster.generator.formats import find_format, propose_conversion
+from lume_dagster.generator.formats import find_format
 from tests.conftest import PROJECT
 
 COLUMNS = json.loads((PROJECT / "benchmarks" / "values" / "columns.json").read_text())
@@ -145,36 +144,3 @@ def test_a_field_in_percent_leaves_percents_open() -> None:
 def test_odd_texts_take_no_time_and_do_no_harm(text: str, value_type: ValueType) -> None:
     found = find_format([text], value_type)
     assert found.settled is None or set(found.settled.values) == {text}
-
-
-@pytest.mark.parametrize(
-    ("column", "field", "descriptions", "expected"),
-    [
-        ("distance_mi", "distance", ("", "Distance in kilometres"), "distance_mi * 1.609344"),
-        ("distance", "distance_km", ("Miles flown", ""), "distance * 1.609344"),
-        ("Weight (lb)", "weight", ("", "weight in kg"), '"Weight (lb)" * 0.45359237'),
-        ("tempF", "temperature", ("", "Degrees Celsius"), "tempF * 5 / 9 - 160 / 9"),
-        ("wind_mph", "wind", ("", "Wind speed (km/h)"), "wind_mph * 1.609344"),
-        ("air_time", "hours", ("minutes in the air", "Hours in the air"), "air_time / 60"),
-        ("distance", "distance", ("", "Distance in km"), None),
-        ("distance_mi", "duration", ("", "Duration in minutes"), None),
-        ("distance_km", "distance", ("", "km"), None),
-    ],
-)  # fmt: skip
-def test_units_that_are_told_are_turned_into_each_other(
-    column: str, field: str, descriptions: tuple[str, str], expected: str | None
-) -> None:
-    found = propose_conversion(
-        column, field, column_description=descriptions[0], field_description=descriptions[1]
-    )
-    assert (found.expression if found else None) == expected
-    if found:
-        parse_expression(found.expression, {})
-
-
-def test_the_unit_beside_the_numbers() -> None:
-    found = find_format(["12 mi", "3.5 mi"], ValueType.NUMBER)
-    assert found.unit == "mi"
-    proposal = propose_conversion("length", "length", field_description="in km", unit=found.unit)
-    assert proposal is not None
-    assert (proposal.source, proposal.target) == ("mi", "km")
