@@ -33,7 +33,7 @@ from lume_dagster.client import (
 )
 from lume_dagster.client.current_run import current_run
 from lume_dagster.connect import LumeConnection
-from lume_dagster.plain_text import visible
+from lume_dagster.plain_text import visible, whole
 from lume_dagster.results_file import write_results_file
 from lume_dagster.urls import without_credentials
 
@@ -609,7 +609,7 @@ def _reject_row(reject: Any) -> dict[str, Any]:
 
 
 def _json_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return whole(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(*columns: str) -> Table:

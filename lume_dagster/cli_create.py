@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +29,20 @@ if TYPE_CHECKING:
     from lume_dagster.service.language_model import LanguageModel
 
 _SHOWN_TEXT = 40
+_SHOWN_MESSAGE = 1_000
 _NARROW = 100
 """Below so many columns the values stand below a field's proposal, not beside it."""
 _DRAFT = "draft.yaml"
+_SOURCE = re.compile(r"\bsource\.(format|delimiter|encoding|sheet|header_row|null_values)\b")
+_SET_SOURCE = re.compile(r"\bset source\.(format|delimiter|encoding|sheet|header_row): (\S+)")
+_OPTION_OF = {"header_row": "header-row", "null_values": "null-value"}
 
 
 @click.command("create")
 @click.argument("name")
-@click.option("--source", "source_path", metavar="BATCH", required=True, help="The sample: a batch.")
+@click.option(
+    "--source", "source_path", metavar="BATCH", required=True, help="The sample: a batch, or run:RUN_ID."
+)
 @click.option(
     "--target-schema",
     "schema_file",
@@ -43,7 +51,27 @@ _DRAFT = "draft.yaml"
     help="JSON Schema of one target record (.json, .yaml), or records in the wanted form (.csv).",
 )
 @click.option("--version", "version", default="v1", help="The version to make.")
-@click.option("--delimiter", default=",", help="The one character between two fields of a CSV sample.")
+@click.option(
+    "--format",
+    "source_format",
+    type=click.Choice(["csv", "parquet", "jsonl", "json", "excel"]),
+    help="How the sample is written.  [default: by its extension]",
+)
+@click.option(
+    "--delimiter", help="The one character between two fields of a CSV sample, or tab.  [default: found out]"
+)
+@click.option("--encoding", help="Of a CSV or JSON sample, by its Python name.  [default: found out]")
+@click.option(
+    "--sheet", help="The sheet of a workbook, by its name or its number (1 to 99).  [default: the first]"
+)
+@click.option(
+    "--header-row",
+    type=click.IntRange(1, 1_000_000),
+    help="The row of the sheet with the names of the columns.  [default: 1]",
+)
+@click.option(
+    "--null-value", "null_values", multiple=True, help="A text that means that a value is absent; repeatable."
+)
 @click.option(
     "--yes",
     is_flag=True,
@@ -72,7 +100,12 @@ def create_command(
     source_path: str,
     schema_file: Path,
     version: str,
-    delimiter: str,
+    source_format: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    sheet: str | None,
+    header_row: int | None,
+    null_values: tuple[str, ...],
     yes: bool,
     as_json: bool,
     llm_base_url: str | None,
@@ -84,8 +117,8 @@ def create_command(
     """Make a flow out of a sample: propose a mapper, try it, review it, write it, and run it on the sample.
 
     The file is FLOWS/NAME/VERSION.yaml; none that is there is touched. A required field without a proposal, with --yes,
-    and a mapper that maps no record of the sample leave a draft for editing instead, FLOWS/NAME/draft.yaml, and exit
-    code 1.
+    and a mapper that maps no record of the sample, or has no column that is sure, leave a draft for editing instead,
+    FLOWS/NAME/draft.yaml, and exit code 1.
 
     What a language model proposes counts only if it holds on the sample, and is marked for review.
     """
@@ -100,10 +133,10 @@ def create_command(
     from lume_dagster.generator.advice import take_advice  # noqa: PLC0415
     from lume_dagster.generator.drafting import Drafter  # noqa: PLC0415
     from lume_dagster.generator.matching import SampleError  # noqa: PLC0415
-    from lume_dagster.generator.sample import read_sample  # noqa: PLC0415
-    from lume_dagster.generator.trial import try_draft  # noqa: PLC0415
+    from lume_dagster.generator.trial import try_proposals  # noqa: PLC0415
     from lume_dagster.service.errors import ServiceError  # noqa: PLC0415
     from lume_dagster.service.flows import FlowCatalog  # noqa: PLC0415
+    from lume_dagster.service.runs import LumeService  # noqa: PLC0415
 
     given = {
         "base_url": llm_base_url,
@@ -113,29 +146,34 @@ def create_command(
     }
     model = None if no_llm else _language_model(session, given)
     flow_version = f"{name}:{version}"
-    catalog = FlowCatalog(session.embedded_settings().flows)
-    source = {} if delimiter == "," else {"delimiter": delimiter}
+    settings = session.embedded_settings()
+    catalog = FlowCatalog(settings.flows)
+    source = _source(source_format, delimiter, encoding, sheet, header_row, null_values)
     try:
         catalog.check_free(flow_version)
         target_schema, wanted = read_wanted(schema_file)
-        with tempfile.TemporaryDirectory(prefix="lume-sample-") as folder, Engine() as engine:
-            sample = read_sample(engine, source_path, source, Path(folder))
+        with (
+            tempfile.TemporaryDirectory(prefix="lume-sample-") as folder,
+            Engine() as engine,
+            closing(LumeService(settings)) as service,
+        ):
+            sample = service.sample(engine, source_path, source, Path(folder))
             drafter = Drafter(sample, target_schema, wanted)
             draft = drafter.draft(f"Drafted from a sample, {Path(source_path).name}.")
-            draft, trial = try_draft(engine, draft, sample)
+            draft, trial = try_proposals(engine, drafter, draft)
             if model is not None:
                 draft, trial = take_advice(engine, drafter, draft, trial, model, model.disclosure)
             if not yes:
                 draft, trial = _Review(session, engine, drafter, trial).of(draft)
             elif not as_json:
                 _print_draft(session, draft, trial, sample)
-        file = _write(catalog, flow_version, draft, trial)
+        file, refusal = _write(catalog, flow_version, draft, trial, sample)
     except (EngineError, SampleError, ServiceError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-    if why := _useless(draft, trial):
+        raise click.ClickException(_by_options(str(error))) from error
+    if refusal:
         if as_json:
             click.echo(json.dumps(_told(draft, trial, sample, file=str(file)), indent=2))
-        raise click.ClickException(f"{why} in {file}, and then: lume-dagster flows promote {file}")
+        raise refusal
     with session.client() as client:
         run = client.run(flow_version, source_path).wait()
     if as_json:
@@ -145,6 +183,26 @@ def create_command(
         _print_made(draft, flow_version, file, run)
     if run.failed:
         sys.exit(1)
+
+
+def _source(
+    source_format: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    sheet: str | None,
+    header_row: int | None,
+    null_values: tuple[str, ...],
+) -> dict[str, Any]:
+    """What the options say of the sample, as a flow file says it of its source."""
+    said = {
+        "format": source_format,
+        "delimiter": "\t" if delimiter in ("\\t", "tab") else delimiter,
+        "encoding": encoding,
+        "sheet": int(sheet) if sheet and re.fullmatch("[0-9]{1,2}", sheet) else sheet,
+        "header_row": header_row,
+        "null_values": list(dict.fromkeys(("", *null_values))) if null_values else None,
+    }
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
@@ -159,7 +217,7 @@ def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
     from lume_dagster.generator.profile import profile_csv  # noqa: PLC0415
 
     if file.suffix.lower() == ".csv":
-        wanted = profile_csv(file)
+        wanted = profile_csv(file, delimiter=_delimiter_of(file))
         return derive_schema(wanted), wanted
     if file.suffix.lower() not in (".json", ".yaml", ".yml"):
         raise ValueError(f"{file}: a target schema is a .json or .yaml file, or a .csv of wanted records")
@@ -169,26 +227,54 @@ def read_wanted(file: Path) -> tuple[dict[str, Any], Profile | None]:
     return schema, None
 
 
+def _delimiter_of(file: Path) -> str:
+    """The delimiter of a CSV file by its header: a comma if it has one."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        header = lines.readline()
+    return max(",;\t|", key=header.count) if "," not in header else ","
+
+
 def _useless(draft: Draft, trial: Trial) -> str | None:
-    """Why a draft would map no record, and what to do; None if it would map some."""
+    """Why a draft would map no record, or no field for sure, and what to do; None if it would map some."""
+    from lume_dagster.generator.trial import has_sure_column  # noqa: PLC0415
+
     if draft.unmapped:
         names = ", ".join(field.name for field in draft.unmapped)
         return f"required fields without a proposal: {names}. Map them"
     if not trial.mapped:
         kinds = ", ".join(f"{kind} {count}" for kind, count in trial.by_type.items())
         return f"no record of the sample can be mapped; rejected for {kinds}. Mend the mapper"
+    if not has_sure_column(draft):
+        return "no field has a column of the sample that is sure. Look at the mapper"
     return None
 
 
-def _write(catalog: FlowCatalog, flow_version: str, draft: Draft, trial: Trial) -> Path:
-    """Writes the version, or a draft to edit where it would map nothing."""
-    from lume_dagster.generator.flow_file import flow_file  # noqa: PLC0415
+def _by_options(message: str) -> str:
+    """A message with the options of the command for what a flow file says of its source."""
+    message = _SET_SOURCE.sub(
+        lambda found: f"give --{_OPTION_OF.get(found[1], found[1])} {found[2]}", message
+    )
+    return _SOURCE.sub(lambda found: f"--{_OPTION_OF.get(found[1], found[1])}", message)
 
+
+def _write(
+    catalog: FlowCatalog, flow_version: str, draft: Draft, trial: Trial, sample: Sample
+) -> tuple[Path, click.ClickException | None]:
+    """Writes the version; or a draft to edit where it would map nothing, and what to end the command with then."""
+    from lume_dagster.generator.flow_file import flow_file  # noqa: PLC0415
+    from lume_dagster.generator.trial import read_wrongly  # noqa: PLC0415
+
+    wrongly = visible(_by_options(read_wrongly(draft, trial, sample)), _SHOWN_MESSAGE)
+    if all(field.is_open for field in draft.fields):
+        raise click.ClickException(f"no field gets a column of the sample{wrongly}")
     text = flow_file(draft)
-    if _useless(draft, trial):
-        return catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
+    if why := _useless(draft, trial):
+        file = catalog.keep_draft(flow_version.partition(":")[0], _DRAFT, text)
+        return file, click.ClickException(
+            f"{why} in {file}, and then: lume-dagster flows promote {file}{wrongly}"
+        )
     catalog.create(flow_version, text)
-    return catalog.path(flow_version)
+    return catalog.path(flow_version), None
 
 
 def _language_model(session: Session, given: dict[str, Any]) -> LanguageModel | None:
@@ -274,9 +360,11 @@ def _print_draft(session: Session, draft: Draft, trial: Trial, sample: Sample) -
     session.console.print(table)
     for note in draft.notes:
         click.echo(visible(note))
+    kinds = ", ".join(f"{kind} {count}" for kind, count in trial.by_type.items())
     click.echo(
-        f"{trial.rows} records of the sample: {trial.mapped} mapped, {trial.rejected} rejected "
-        "(* required, ? to be looked at)"
+        f"{trial.rows} records of the sample: {trial.mapped} mapped, {trial.rejected} rejected"
+        + (f" (errors: {kinds})" if kinds else "")
+        + " (* required, ? to be looked at)"
     )
 
 

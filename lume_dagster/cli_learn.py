@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lume_dagster.client import LumeClient, LumeRun, RunStatus
-from lume_dagster.plain_text import visible
+from lume_dagster.plain_text import visible, whole
 
 if TYPE_CHECKING:
     from lume_dagster.cli import Session
@@ -141,7 +141,7 @@ def _is_terminal() -> bool:
 def _confirmed(one: Learned) -> bool:
     found = one.found
     return click.confirm(
-        f"{visible(one.field)}: take {visible(found.value)} as {visible(str(found.option))} ({found.confidence:.2f})?",
+        f"{visible(one.field)}: take {whole(found.value)} as {whole(str(found.option))} ({found.confidence:.2f})?",
         default=found.accepted,
     )
 
@@ -152,10 +152,10 @@ def _print(session: Session, learned: tuple[Learned, ...]) -> None:
         table.add_column(column)
     for one in learned:
         found = one.found
-        means = "" if found.option is None else visible(str(found.option))
+        means = "" if found.option is None else whole(str(found.option))
         table.add_row(
             Text(visible(one.field)),
-            Text(visible(found.value)),
+            Text(whole(found.value)),
             str(one.records),
             Text(means),
             f"{found.confidence:.2f}" if means else "",

@@ -37,6 +37,12 @@ def visible(text: str, longest: int = _LONGEST_TEXT) -> str:
     return shown if len(text) <= longest else f"{shown}..."
 
 
+def whole(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Text for a table, like `visible`; in quotes if it is empty, or has blanks at an end, which nobody would see."""
+    shown = visible(text, longest)
+    return shown if text and text == text.strip() else f'"{shown}"'
+
+
 def _escaped(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -317,6 +317,7 @@ class LumeClient:
         description: str = "",
         run_metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        source: Mapping[str, Any] | None = None,
     ) -> RunHandle:
         """Make a flow out of a sample, and return its first run, of ``NAME:v1`` on that sample, at once.
 
@@ -331,6 +332,8 @@ class LumeClient:
             description: What the flow is for.
             run_metadata: Attached to the run; anything that JSON can hold.
             idempotency_key: Calls with the same key get the same run. None makes a new key for this call.
+            source: How the batch at `source_path` is written, as `source` of a flow file says it:
+                ``{"sheet": "Data", "header_row": 3}``.
 
         Raises:
             InvalidRequestError: There is a flow of this name, the target schema or the sample is not usable, or no
@@ -341,7 +344,14 @@ class LumeClient:
         return self._handle(
             self._driver.run(
                 self._operations.create_flow(
-                    name, target_schema, source_path, source_data, description, run_metadata, idempotency_key
+                    name,
+                    target_schema,
+                    source_path,
+                    source_data,
+                    description,
+                    run_metadata,
+                    idempotency_key,
+                    source,
                 )
             )
         )
@@ -550,10 +560,11 @@ class AsyncLumeClient:
         description: str = "",
         run_metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        source: Mapping[str, Any] | None = None,
     ) -> AsyncRunHandle:
         """Make a flow out of a sample, and return its first run at once."""
         operation = self._operations.create_flow(
-            name, target_schema, source_path, source_data, description, run_metadata, idempotency_key
+            name, target_schema, source_path, source_data, description, run_metadata, idempotency_key, source
         )
         return self._handle(await self._driver.run(operation))
 

@@ -107,7 +107,7 @@ def _differences(
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in dict.fromkeys([*before, *after]):
             yield from _differences(
-                field, before.get(name, _ABSENT), after.get(name, _ABSENT), (*path, str(name))
+                field, before.get(name, _ABSENT), after.get(name, _ABSENT), (*path, _step(str(name)))
             )
     elif before is _ABSENT or after is _ABSENT or _canonical(before) != _canonical(after):
         kind: Literal["added", "removed", "changed"] = (
@@ -120,6 +120,11 @@ def _differences(
             before=None if before is _ABSENT else before,
             after=None if after is _ABSENT else after,
         )
+
+
+def _step(name: str) -> str:
+    """A name in a path; in quotes if it is empty, or has blanks at an end, which nobody would see."""
+    return name if name and name == name.strip() else json.dumps(name, ensure_ascii=False)
 
 
 def _canonical(value: Any) -> str:

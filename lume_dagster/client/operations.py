@@ -138,12 +138,15 @@ class Operations:
         description: str,
         run_metadata: Mapping[str, Any] | None,
         idempotency_key: str | None,
+        source: Mapping[str, Any] | None,
     ) -> Operation[LumeRun]:
         """Create a flow and its first run, once, however often the request has to be sent."""
         if (source_path is None) == (source_data is None):
             raise ValueError("give source_path or source_data, and not both")
         sample = {"source_data": source_data} if source_path is None else {"source_path": source_path}
         order = {"name": name, "target_schema": target_schema, "description": description, **sample}
+        if source:
+            order["source"] = source
         batch = {"flow_version": f"{name}:v1"}
         if source_path is not None:
             refuse_credentials(source_path)
@@ -219,16 +222,13 @@ class Operations:
         key = idempotency_key or str(uuid.uuid4())
         if not (key.isascii() and key.isprintable() and key == key.strip()):
             raise ValueError("idempotency_key must be printable ASCII without blanks around it")
+        written = {**order, "run_metadata": {**(run_metadata or {}), KEY_MEMBER: key}}
         try:
-            body = json.dumps(
-                {
-                    **order,
-                    "run_metadata": {**(run_metadata or {}), KEY_MEMBER: key},
-                },
-                allow_nan=False,
-            )
+            body = json.dumps(written, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"run_metadata cannot be written as JSON: {error}") from None
+            raise ValueError(
+                _not_json(written) or f"the request cannot be written as JSON: {error}"
+            ) from None
         request = self._request(
             "POST",
             path,
@@ -541,3 +541,33 @@ def _named(kind: ResultKind, run: LumeRun | str) -> str:
 def _check_count(count: int, total: int, whole: str) -> None:
     if count != total:
         raise ApiError(f"Lume gave {count} of {whole}, and says that there are {total}.")
+
+
+def _not_json(order: Mapping[str, Any]) -> str | None:
+    """Which argument cannot be written as JSON, of records also which value, and what to do."""
+    for name, value in order.items():
+        if (error := _json_fault(value)) is None:
+            continue
+        place = ""
+        if name == "source_data":
+            found = (
+                f" record {number}, {member!r}:"
+                for number, record in enumerate(value, 1)
+                if isinstance(record, Mapping)
+                for member, inner in record.items()
+                if _json_fault(inner) is not None
+            )
+            place = next(found, "")
+        return (
+            f"{name} cannot be written as JSON:{place} {error}; write dates, times and decimals as texts, "
+            "and None where there is no value"
+        )
+    return None
+
+
+def _json_fault(value: Any) -> Exception | None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return error
+    return None

@@ -12,6 +12,7 @@ from lume_dagster.engine.batch_table import BatchName
 from lume_dagster.engine.cage import Cage, EngineSettings
 from lume_dagster.engine.corrections import StagedRecord, Values, correct_stage, read_records
 from lume_dagster.engine.csv_source import stage_csv
+from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError
 from lume_dagster.engine.excel_source import stage_excel
 from lume_dagster.engine.flow import FlowVersion
@@ -42,6 +43,11 @@ _EXTENSIONS = {
     ".json": "json",
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "excel"),
 }
+
+
+def format_of(source_path: str, source: SourceSpec) -> str | None:
+    """How a batch is written: as its flow says, or as its extension tells; None if nothing does."""
+    return source.format or _EXTENSIONS.get(suffix_of(source_path))
 
 
 class Engine:
@@ -105,7 +111,7 @@ class Engine:
         if flow.source.format == "query":
             found = stage_query(source_path, flow.source, flow.source_columns, stage, cancel)
             return StagedBatch(stage, *found)
-        source_format = flow.source.format or _EXTENSIONS.get(suffix_of(source_path))
+        source_format = format_of(source_path, flow.source)
         name = name or source_path
         if source_format is None:
             raise BatchError(

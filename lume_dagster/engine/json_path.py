@@ -9,7 +9,8 @@ ABSENT = object()
 """What a path leads to in a record that has no such place."""
 
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[([0-9]{1,9}|\*)\]")
-_EVERY = "*"
+EVERY = "*"
+"""The step into every item of a list."""
 
 Path = tuple[str | int, ...]
 
@@ -23,7 +24,7 @@ def parse_path(text: str) -> Path | None:
         if step is None:
             return None
         name, index = step.groups()
-        steps.append(f".{name}" if name is not None else index if index == _EVERY else int(index))
+        steps.append(f".{name}" if name is not None else index if index == EVERY else int(index))
         at = step.end()
     return tuple(steps) if len(steps) > 1 else None
 
@@ -36,7 +37,7 @@ def root(path: Path) -> str:
 def resolve(value: Any, path: Path) -> Any:
     """What lies at a path, or `ABSENT`; `[*]` gives the list of what lies there in every item that has it."""
     for at, step in enumerate(path):
-        if step == _EVERY:
+        if step == EVERY:
             if not isinstance(value, list):
                 return ABSENT
             found = (resolve(item, path[at + 1 :]) for item in value)

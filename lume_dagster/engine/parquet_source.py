@@ -4,13 +4,16 @@ Either way a typed value stands for its canonical text, and meets the cast rules
 as digits; whole floats below 2^63 as digits too, others in the shortest form that gives the same float (as Python
 writes it: `0.0001`, `1e-05`, `nan`); booleans `true` and `false`; dates `2013-02-03`; times `10:00:00`; timestamps
 `2013-02-03T10:00:00`, with a time zone as UTC and a `Z`; decimals of a second only where they are not zero; decimals
-with their scale; nested values as JSON.
+with their scale; nested values as JSON. What lies in a nested column is read by its path, as in a JSON record.
+
+A column of durations, or of bytes that are no text, fails the batch if the flow reads it; else it is left out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +23,8 @@ import pyarrow.parquet as pq
 from lume_dagster.engine.batch_file import BatchFile
 from lume_dagster.engine.document import SourceSpec
 from lume_dagster.engine.errors import BatchError
+from lume_dagster.engine.json_path import ABSENT, EVERY, parse_path, resolve, root
+from lume_dagster.engine.json_path import Path as JsonPath
 from lume_dagster.engine.stage import (
     Cancel,
     StageInfo,
@@ -73,22 +78,108 @@ def stage_parquet(
         columns = tuple(schema.names)
         if len(set(columns)) != len(columns):
             raise BatchError(f"{path}: two columns have the same name; rename one")
-        missing, unexpected = compare_columns(path, columns, flow_columns, source)
+        places = _places(schema, flow_columns)
+        missing, unexpected = compare_columns(
+            path, (*columns, *(place.name for place in places)), flow_columns, source
+        )
         if not parquet.metadata.num_rows and not source.allow_empty:
             raise BatchError(f"{path}: there is no record in it; set source.allow_empty: true if that can be")
         if original_info(parquet, size) is not None:
             return _keep(file, stage, cancel), missing, unexpected
-        with writing_stage(stage, len(columns)) as writer:
-            for batch in _batches(parquet, path):
+        left_out = _no_texts(parquet, path, [name for name in columns if name not in flow_columns])
+        read = [name for name in columns if name not in left_out]
+        if not read:
+            raise BatchError(f"{path}: no column holds anything that has a text; write the values as such")
+        names = (*read, *(place.name for place in places))
+        with writing_stage(stage, len(names)) as writer:
+            for batch in _batches(parquet, path, read if left_out else None):
                 check_cancel(cancel)
-                texts = [
-                    canonical_texts(array, path, name)
-                    for array, name in zip(batch.columns, columns, strict=True)
+                texts = [canonical_texts(batch.column(name), path, name) for name in read]
+                texts += [
+                    canonical_texts(place.values(batch.column(root(place.path))), path, place.name)
+                    for place in places
                 ]
                 writer.write(row_numbers(writer.rows + 1, batch.num_rows), texts)
-            info = StageInfo(columns, "parquet", None, writer.rows, 0, size)
+            info = StageInfo(names, "parquet", None, writer.rows, 0, size)
             writer.finish(info)
-    return info, missing, unexpected
+    taken = {root(place.path) for place in places}
+    return info, missing, tuple(name for name in unexpected if name not in taken)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A path that leads to something in a nested column.
+
+    Attributes:
+        name: The path as the flow writes it.
+        path: Its steps.
+        kind: What lies there.
+    """
+
+    name: str
+    path: JsonPath
+    kind: pa.DataType
+
+    def values(self, column: pa.Array) -> pa.Array:
+        """What lies there in each value of the column."""
+        steps = list(self.path[1:])
+        while steps and pa.types.is_struct(column.type):
+            column = pc.struct_field(column, str(steps.pop(0))[1:])
+        if not steps:
+            return column
+        found = (resolve(value, tuple(steps)) for value in column.to_pylist())
+        return pa.array((None if value is ABSENT else value for value in found), self.kind)
+
+
+def _places(schema: pa.Schema, flow_columns: Sequence[str]) -> list[_Place]:
+    """The paths that a flow reads and that lead somewhere; a column that is named like a path goes before it."""
+    found = []
+    for name in flow_columns:
+        path = parse_path(name)
+        if path is None or name in schema.names or root(path) not in schema.names:
+            continue
+        kind = _type_at(schema.field(root(path)).type, path[1:])
+        if kind is not None:
+            found.append(_Place(name, path, kind))
+    return found
+
+
+def _type_at(kind: pa.DataType, path: JsonPath) -> pa.DataType | None:
+    """What lies at a path in a value of a type; None if nothing does."""
+    for at, step in enumerate(path):
+        if isinstance(step, int) or step == EVERY:
+            if not (
+                pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+            ):
+                return None
+            kind = kind.value_type
+            if step == EVERY:
+                inner = _type_at(kind, path[at + 1 :])
+                return None if inner is None else pa.list_(inner)
+        else:
+            place = kind.get_field_index(step[1:]) if pa.types.is_struct(kind) else -1
+            if place < 0:
+                return None
+            kind = kind.field(place).type
+    return kind
+
+
+def _no_texts(parquet: pq.ParquetFile, path: str, names: Sequence[str]) -> frozenset[str]:
+    """Those of some columns that hold what has no text: durations, or bytes that are no UTF-8."""
+    found = set()
+    for name in names:
+        kind = parquet.schema_arrow.field(name).type
+        if pa.types.is_duration(kind):
+            found.add(name)
+        elif (
+            pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+        ):
+            try:
+                for batch in _batches(parquet, path, [name]):
+                    batch.column(name).cast(pa.string())
+            except pa.ArrowInvalid:
+                found.add(name)
+    return frozenset(found)
 
 
 def _keep(file: BatchFile, stage: Path, cancel: Cancel | None) -> StageInfo:
@@ -117,10 +208,10 @@ def _pieces(file: BatchFile) -> Iterator[bytes]:
         raise BatchError(f"{file.name}: reading failed: {os_reason(error)}") from error
 
 
-def _batches(file: pq.ParquetFile, path: str) -> Iterator[pa.RecordBatch]:
+def _batches(file: pq.ParquetFile, path: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     rows = 0
     try:
-        for batch in file.iter_batches(_BATCH_ROWS):
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns and list(columns)):
             yield batch
             rows += batch.num_rows
     except (pa.ArrowException, OSError) as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lume_dagster.engine.values import FORMAT_PATTERNS, ValueType
+from lume_dagster.generator.formats import find_format
 from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
 from lume_dagster.generator.reading import cast
 
+TEMPORAL = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME})
 _MOST_EXAMPLES = 3
 _TYPES: dict[Kind, tuple[tuple[dict[str, Any], ValueType], ...]] = {
     Kind.INTEGER: (({"type": "integer"}, ValueType.INTEGER), ({"type": "number"}, ValueType.NUMBER)),
@@ -28,7 +31,8 @@ def derive_schema(wanted: Profile) -> dict[str, Any]:
     """The JSON Schema that records in the wanted form follow.
 
     A column becomes a field of the narrowest type that takes all its values; one without absent values is required.
-    Options, keys and limits are not guessed: a few records do not show them.
+    Dates and times that are written in one way are such, although a flow writes them as ISO 8601 has them. Options,
+    keys and limits are not guessed: a few records do not show them.
 
     Args:
         wanted: The records.
@@ -60,10 +64,19 @@ def _type(column: ColumnProfile) -> dict[str, Any]:
     for schema, value_type in _TYPES.get(column.kind, ()):
         if all(cast(value, value_type) is not None for value in values):
             return dict(schema)
+    for schema, value_type in _TYPES.get(column.kind, ()):
+        if column.kind in TEMPORAL and is_settled(values, value_type):
+            return dict(schema)
     pattern = FORMAT_PATTERNS.get(_FORMATS.get(column.kind, ""))
     if pattern is not None and all(re.fullmatch(pattern, value) for value in values):
         return {"type": "string", "format": _FORMATS[column.kind]}
     return {"type": "string"}
+
+
+def is_settled(texts: Sequence[str], value_type: ValueType) -> bool:
+    """Whether dates or times are all written in one way, which can be read in no other."""
+    found = find_format(texts, value_type)
+    return found.settled is not None and not (found.assumes or found.nonconforming or found.absent)
 
 
 def _is_code(digits: str) -> bool:

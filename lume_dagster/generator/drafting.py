@@ -7,7 +7,8 @@ much of the sample is marked: it is for people to look at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,15 +16,19 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lume_dagster.engine import FlowError, FlowVersion, parse_flow
+from lume_dagster.engine.json_path import EVERY, parse_path
 from lume_dagster.engine.schema import TargetField, read_target_schema
-from lume_dagster.engine.values import ValueType
+from lume_dagster.engine.values import ValueType, is_value
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
 from lume_dagster.generator.conversions import propose_conversion
 from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
+from lume_dagster.generator.derived_schema import TEMPORAL
+from lume_dagster.generator.evidence import field_traits, is_possible, source_traits
 from lume_dagster.generator.formats import ColumnFormat, find_format
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.measures import measure_of
-from lume_dagster.generator.profile import Kind, Profile
+from lume_dagster.generator.names import parse_name, word_similarity
+from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
 from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
 
@@ -31,7 +36,11 @@ _ASSUMED = 0.7
 """The most confidence of a field that takes for granted what nothing says."""
 _UNSETTLED = 0.5
 """The most confidence of a field whose texts can be read in two ways."""
+_ALIKE = 0.6
+"""How alike words are that mean the same."""
 _MOST_CLASSES = 5_000
+_MOST_OPTIONS = 300
+"""Up to how many options stand in a lookup as values of their own."""
 _MOST_TOLD = 5
 _ABSENT = "stands for no value: "
 _AMBIGUOUS = "may stand for no value, and is read as it is: "
@@ -182,12 +191,13 @@ class Drafter:
         Raises:
             SampleError: There is nothing to compare, or a column's name is not unique.
         """
-        proposals = propose(self.sample.profile, {"properties": self._leaves}, self.wanted)
+        proposals = self._proposals()
         drafted = Draft(
             description,
             self.sample.source,
             self.target_schema,
-            tuple(self._drafted(proposal) for proposal in proposals),
+            tuple(self._drafted(proposals[name]) for name in self._leaves),
+            (*self.sample.notes, *self._rewritten()),
         )
         return self.with_absent_texts(drafted)
 
@@ -368,6 +378,10 @@ class Drafter:
             unclassified=left,
         )
 
+    def left_open(self, current: DraftField, why: str) -> DraftField:
+        """A field whose proposal does not hold on the sample: open, with the column among the others."""
+        return _opened(current, why)
+
     def options(self, field: str) -> tuple[Option, ...]:
         """The options of a field; empty if it has none."""
         return options_of(self._leaves[field])
@@ -379,6 +393,47 @@ class Drafter:
     def is_sensitive(self, field: str) -> bool:
         """Whether a field's values are to be masked wherever they are shown."""
         return self._fields[field].sensitive
+
+    def _rewritten(self) -> Iterator[str]:
+        """Fields whose wanted records write dates or times otherwise than a flow does."""
+        for column in self.wanted.columns if self.wanted else ():
+            value_type = self._fields[column.name].type if column.name in self._fields else ValueType.TEXT
+            odd = next((text for text, _ in column.values if not is_value(text, value_type)), None)
+            if column.kind in TEMPORAL and odd is not None:
+                yield (
+                    f"{column.name} is a {value_type.value}, which a flow writes as ISO 8601 has it; the wanted "
+                    f"records write {odd!r}"
+                )
+
+    def _proposals(self) -> dict[str, Proposal]:
+        """A proposal a field. Lists go to arrays; objects that are read by their paths go to no field as a whole."""
+        nested, profile = self.sample.nested, self.sample.profile
+        starts = {re.split(r"[.\[]", name, maxsplit=1)[0] for name in self.columns if parse_path(name)}
+        arrays = {name for name in self._leaves if self._fields[name].type is ValueType.LIST}
+        lists = _some(profile, lambda name: name in nested.lists)
+        others = _some(
+            profile,
+            lambda name: (
+                not (name in nested.objects and name in starts)
+                and not (name in nested.lists and (arrays or name in starts or "[*]" in name))
+            ),
+        )
+        if not others.columns or not (arrays and lists.columns):
+            return _by_field(propose(others if others.columns else profile, self._schema(), self.wanted))
+        if len(arrays) == len(self._leaves):
+            return _by_field(propose(lists, self._schema(), self.wanted))
+        return {
+            **_by_field(propose(lists, self._schema(arrays), self.wanted)),
+            **_by_field(propose(others, self._schema(self._leaves.keys() - arrays), self.wanted)),
+        }
+
+    def _schema(self, names: Collection[str] | None = None) -> dict[str, Any]:
+        """The fields, or some of them, as the properties of a schema."""
+        return {
+            "properties": {
+                name: leaf for name, leaf in self._leaves.items() if names is None or name in names
+            }
+        }
 
     def _drafted(self, proposal: Proposal) -> DraftField:
         name = proposal.target_field
@@ -399,8 +454,24 @@ class Drafter:
         if proposal.operation is None:
             return drafted
         if "extract" in proposal.operation:
-            return self._of_column(drafted, proposal.sources[0])
-        return self._checked(drafted)
+            return self._explained(self._of_column(drafted, proposal.sources[0]))
+        return self._explained(self._checked(drafted))
+
+    def _explained(self, drafted: DraftField) -> DraftField:
+        """The field, with a note that says why it is marked if nothing else does."""
+        if drafted.operation is None or drafted.accepted or drafted.notes:
+            return drafted
+        wanted = field_traits(drafted.name, self._leaves[drafted.name], None)
+        for column in drafted.sources:
+            found = self.sample.profile.column(column)
+            if not is_possible(source_traits(found), wanted):
+                held = wanted.kind.value if wanted.kind else "text"
+                return _noted(
+                    drafted, f"{column} looks like {found.kind.value}, the field is {held}", at_most=1.0
+                )
+        rivals = [one.source for one in drafted.runners_up if 2 * one.confidence >= drafted.confidence]
+        said = f"it may be {' or '.join(rivals)} as well" if rivals else "little tells that it is this column"
+        return _noted(drafted, f"a guess: {said}", at_most=1.0)
 
     def _of_column(self, drafted: DraftField, column: str) -> DraftField:
         """The field, with the operation that makes its values of the column's texts."""
@@ -409,6 +480,8 @@ class Drafter:
         options = options_of(schema)
         if options:
             made = self._classified(plain, column, options)
+        elif field.type is ValueType.LIST and column in self.sample.nested.lists:
+            made = plain
         elif field.type is ValueType.LIST:
             made = _noted(plain, "the field is an array, and the column may be none", at_most=_ASSUMED)
         elif field.type is ValueType.TEXT:
@@ -418,6 +491,12 @@ class Drafter:
         return self._checked(made)
 
     def _as_text(self, drafted: DraftField, column: str) -> DraftField:
+        nested = self.sample.nested
+        if column in nested.objects or column in nested.lists:
+            held = f"{column} holds JSON objects or lists, whose text the field would get"
+            return _noted(drafted, held, at_most=_UNSETTLED)
+        if (said := self._form_differs(drafted.name, column)) is not None:
+            drafted = _noted(drafted, said, at_most=_UNSETTLED)
         if self.sample.profile.column(column).kind in (Kind.INTEGER, Kind.NUMBER):
             description = _said_of(self._leaves[drafted.name])
             found = propose_conversion(column, drafted.name, field_description=description)
@@ -427,13 +506,34 @@ class Drafter:
             return replace(drafted, operation={"extract": column, "steps": ["trim"]})
         return drafted
 
+    def _form_differs(self, field: str, column: str) -> str | None:
+        """How the column's form differs from that of the wanted records, or why that cannot be told."""
+        wanted = next(
+            (one for one in (self.wanted.columns if self.wanted else ()) if one.name == field), None
+        )
+        if wanted is None or wanted.kind in (Kind.TEXT, Kind.EMPTY, Kind.BINARY):
+            return None
+        found = self.sample.profile.column(column)
+        form, other = _form(wanted), _form(found)
+        if form and other and form != other:
+            return f"the wanted records write it as {form}, {column} as {other} (9 for digits, A and a for letters)"
+        least, _, most = wanted.lengths
+        if wanted.kind is Kind.INTEGER and least == most > found.lengths[0]:
+            return f"the wanted records write it in {most} digits, {column} in fewer"
+        if wanted.kind in TEMPORAL:
+            return f"the wanted records do not tell which is the day and which the month; {column} is taken as it is"
+        return None
+
     def _classified(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
         counts = self.sample.counts(column)
         if all(text in {option.text for option in options} for text in counts):
             return drafted
         made = self._lookup(drafted, column, options)
-        if made.operation is None or made.operation["lookup"]["table"]:
+        if made.operation is None:
             return made
+        if table := made.operation["lookup"]["table"]:
+            known = {**table, **_themselves(options, counts, table)}
+            return replace(made, operation={"lookup": {**made.operation["lookup"], "table": known}})
         return _opened(drafted, f"no value of {column} is clearly one of the options")
 
     def _lookup(self, drafted: DraftField, column: str, options: tuple[Option, ...]) -> DraftField:
@@ -493,7 +593,29 @@ class Drafter:
             self._parsed(drafted)
         except FlowError as error:
             return _opened(drafted, error.message)
+        longest = self.sample.nested.longest
+        for column in drafted.sources:
+            if column in longest:
+                drafted = _noted(
+                    drafted,
+                    f"{column} is of the first item, and lists have up to {longest[column]}",
+                    at_most=_ASSUMED,
+                )
+            if self._is_of_parent_only(drafted.name, column):
+                drafted = _noted(
+                    drafted, f"the field may be another part of what {column} is in", at_most=_ASSUMED
+                )
         return drafted
+
+    def _is_of_parent_only(self, field: str, column: str) -> bool:
+        """Whether a field is like a nested column only for the name of the object that the column lies in."""
+        names = [step[1:] for step in parse_path(column) or () if isinstance(step, str) and step != EVERY]
+        if len(names) < 2:
+            return False
+        *above, last = names
+        schema = self._leaves[field]
+        said = " ".join((field, str(schema.get("title", "")), str(schema.get("description", ""))))
+        return any(_is_named(name, field) for name in above) and not _is_named(last, said)
 
     def _parsed(self, drafted: DraftField) -> FlowVersion:
         """The field as the only one of a flow version."""
@@ -513,7 +635,7 @@ class Drafter:
             draft: The draft; what it says of such texts so far is said anew.
         """
         notes = tuple(note for note in draft.notes if not note.startswith((_ABSENT, _AMBIGUOUS)))
-        draft = replace(draft, source=self.sample.source, notes=notes)
+        draft = replace(draft, source={**self.sample.source, **self._optional(draft)}, notes=notes)
         absent: dict[str, list[str]] = {}
         for field in draft.fields:
             target = self._fields[field.name]
@@ -536,11 +658,26 @@ class Drafter:
                 texts.append(text)
                 told.append(where)
         if texts:
-            draft = replace(draft, source={**draft.source, "null_values": list(dict.fromkeys(["", *texts]))})
+            told_before = draft.source.get("null_values", [""])
+            draft = replace(
+                draft, source={**draft.source, "null_values": list(dict.fromkeys([*told_before, *texts]))}
+            )
         said = ((_ABSENT, told), (_AMBIGUOUS, kept))
         return replace(
             draft, notes=(*draft.notes, *(start + "; ".join(what) for start, what in said if what))
         )
+
+    def _optional(self, draft: Draft) -> dict[str, list[str]]:
+        """The paths that a batch may lack: those of JSON that some records of the sample lack."""
+        if self.sample.batch.info.format not in ("json", "jsonl"):
+            return {}
+        read = (column for field in draft.fields for column in field.sources if column in self.columns)
+        lacking = [
+            column
+            for column in dict.fromkeys(read)
+            if parse_path(column) and self.sample.table.column(column).null_count
+        ]
+        return {"optional": [*self.sample.source.get("optional", ()), *lacking]} if lacking else {}
 
     def _takes_texts(self, field: DraftField) -> bool:
         """Whether a column's text counts as it is: in a text, and in a number that is put together with its sign."""
@@ -567,6 +704,48 @@ class Drafter:
             for column in dict.fromkeys(elsewhere)
             if pc.any(pc.equal(table.column(column), text)).as_py()
         )
+
+
+def _themselves(
+    options: Sequence[Option], values: Collection[str], table: Mapping[str, Scalar]
+) -> dict[str, Scalar]:
+    """The options as values of the source that mean themselves, for batches that have them later; but no numbers.
+
+    None if the sample uses an option's text in another meaning, as that of another list of codes.
+
+    Args:
+        options: The options.
+        values: The values of the sample.
+        table: What those that are classified mean.
+    """
+    texts = {option.text: option.value for option in options if isinstance(option.value, str)}
+    if len(texts) > _MOST_OPTIONS or any(text in texts and texts[text] != table[text] for text in table):
+        return {}
+    return {
+        text: value
+        for text, value in texts.items()
+        if text not in values and not text.replace(".", "", 1).isdecimal()
+    }
+
+
+def _form(column: ColumnProfile) -> str:
+    """How nearly all values of a column are written; empty if there is no one way."""
+    return next((form for form, share in column.shapes[:1] if share >= ACCEPTED), "")
+
+
+def _some(profile: Profile, wanted: Callable[[str], bool]) -> Profile:
+    """A profile of some of the columns, by their names."""
+    return replace(profile, columns=tuple(column for column in profile.columns if wanted(column.name)))
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a word of a name is one of a text, or much like one."""
+    told = parse_name(text).tokens
+    return any(word_similarity(one, other) >= _ALIKE for one in parse_name(name).tokens for other in told)
+
+
+def _by_field(proposals: Iterable[Proposal]) -> dict[str, Proposal]:
+    return {proposal.target_field: proposal for proposal in proposals}
 
 
 def _leaves(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -59,11 +59,11 @@ _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DAY_NAME = "(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
 _CLOCK = r"[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:\s*[ap]\.?m\.?)?"
 _DAY = (
-    r"(?:[12][0-9]{3}[-/.][01]?[0-9][-/.][0-3]?[0-9]|[0-3]?[0-9][-/.][0-3]?[0-9](?:[-/.](?:[12][0-9])?[0-9]{2})?"
+    r"(?:(?:[12][0-9]{3}|9999)[-/.][01]?[0-9][-/.][0-3]?[0-9]|[0-3]?[0-9][-/.][0-3]?[0-9](?:[-/.](?:[12][0-9])?[0-9]{2})?"
     rf"|[0-3]?[0-9][ -]{_MONTH}[ ,-]+(?:[12][0-9])?[0-9]{{2}}|{_MONTH}\.? [0-3]?[0-9](?:st|nd|rd|th)?,? [12][0-9]{{3}}"
     r"|[12][0-9]{3}年[01]?[0-9]月[0-3]?[0-9]日|today|yesterday|今[日天]|昨[日天])"
 )
-_ZONE = "(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})"
+_ZONE = "(?:Z|[A-Z]{3,4}|[+-][0-9]{2}:?[0-9]{2})"
 _UNIX_DATE = rf"{_DAY_NAME},? {_MONTH} +[0-3]?[0-9] {_CLOCK} [12][0-9]{{3}}"
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
@@ -93,10 +93,12 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
 _ENOUGH = 0.85
 _MEASURABLE = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY, Kind.TEXT, Kind.CODE, Kind.BOOLEAN})
 _NUMBER = re.compile(
-    r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{1,2}(?![0-9])"
+    r"[+-]?(?:[0-9]{1,3}(?:([' \u00a0\u202f\u2019])[0-9]{3})(?:\1[0-9]{3})*(?:[.,][0-9]+)?(?![0-9])"
+    r"|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{1,2}(?![0-9])"
     r"|[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)",
     re.IGNORECASE,
 )
+_GROUPS = dict.fromkeys(map(ord, "' \u00a0\u202f\u2019"))
 _DECIMAL_COMMA = re.compile(r"[^,]+,[0-9]{1,2}")
 _NUMBER_TAIL = re.compile(r"[0-9+.,%-]*$")
 PLACEHOLDERS = frozenset(
@@ -297,7 +299,7 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
     numbers: list[tuple[float, int]] = []
     missed = 0
     for text, count in values:
-        found = _NUMBER.findall(text[head : len(text) - tail])
+        found = [one.group() for one in _NUMBER.finditer(text[head : len(text) - tail])]
         number = _number(found[0]) if len(found) == 1 else math.nan
         if math.isfinite(number):
             numbers.append((number, count))
@@ -318,6 +320,7 @@ def _quantiles(values: Sequence[tuple[str, int]]) -> tuple[float, ...]:
 
 
 def _number(text: str) -> float:
+    text = text.translate(_GROUPS)
     if _DECIMAL_COMMA.fullmatch(text):
         return float(text.replace(".", "").replace(",", "."))
     return float(text.replace(",", ""))

@@ -200,7 +200,7 @@ class LumeService:
             raise InvalidRequestError(self.settings.language_model_fault)
         source_path = request.source_path or self._uploads.keep_records(request.source_data or [])
         text = flow_from_sample(
-            lambda engine, folder: self._sample(engine, source_path, request.source, folder),
+            lambda engine, folder: self.sample(engine, source_path, request.source, folder),
             request,
             LanguageModel(model) if (model := self.settings.language_model) else None,
         )
@@ -210,8 +210,26 @@ class LumeService:
             idempotency_key,
         )
 
-    def _sample(self, engine: Engine, source_path: str, source: Mapping[str, Any], folder: Path) -> Sample:
+    def sample(self, engine: Engine, source_path: str, source: Mapping[str, Any], folder: Path) -> Sample:
+        """Reads a batch as a sample.
+
+        Args:
+            engine: Reads it.
+            source_path: Names the batch, as it does for a run.
+            source: How it is written, as a flow file says it.
+            folder: An existing folder for what is read.
+
+        Raises:
+            BatchError: It cannot be read.
+            FlowError: `source` says something that is not possible.
+            InvalidRequestError: It is the stored input of a run, which is read already, and `source` says how.
+        """
         if source_path.startswith(STORED_INPUT_PREFIX):
+            if source:
+                raise InvalidRequestError(
+                    f"{source_path}: the stored input of a run was read by its flow; leave out "
+                    + ", ".join(f"source.{key}" for key in source)
+                )
             return open_sample(engine, self._work.executor.stored_input(source_path))
         found = self._uploads.find(source_path, probe(source))
         return read_sample(engine, found.path, source, folder, found.name)

@@ -100,6 +100,42 @@ def test_what_cannot_be_a_batch(run: Run, content: bytes, message: str) -> None:
         run(one_field(TEXT, {"extract": "a"}), content, "batch.parquet")
 
 
+def test_what_lies_in_nested_columns_is_read_by_its_path(run: Run) -> None:
+    orders = [
+        {"who": {"name": "Ada", "born": date(1815, 12, 10)}, "items": [{"sku": "a", "n": 1.0}, {"sku": "b"}]},
+        {"who": None, "items": []},
+    ]
+    content = parquet(
+        who=pa.array([one["who"] for one in orders]), items=pa.array([one["items"] for one in orders])
+    )
+    paths = ["who.name", "who.born", "items[1].sku", "items[0].n", "items[*].sku", "items[9].sku"]
+    fields = [f"f{place}" for place in range(len(paths))]
+    flow = document(
+        dict.fromkeys(fields, TEXT),
+        {field: {"extract": path} for field, path in zip(fields, paths, strict=True)},
+    )
+    outcome = run(flow, content, "batch.parquet")
+    assert [list(record.values()) for record in outcome.mapped] == [
+        ["Ada", "1815-12-10", "b", "1", '["a", "b"]', None],
+        [None, None, None, None, "[]", None],
+    ]
+    with pytest.raises(BatchError, match="nobody"):
+        run(one_field(TEXT, {"extract": "who.nobody"}), content, "batch.parquet")
+
+
+def test_a_column_that_is_not_read_need_not_have_texts(run: Run) -> None:
+    content = parquet(
+        a=pa.array(["x"]),
+        blob=pa.array([b"\xff\x00"]),
+        took=pa.array([1], pa.duration("s")),
+        tag=pa.array([b"t"]),
+    )
+    outcome = run(one_field({"type": "integer"}, {"extract": "a"}), content, "batch.parquet")
+    assert outcome.rejects[0]["source_record"] == '{"a":"x","tag":"t"}'
+    with pytest.raises(BatchError, match="'blob' holds bytes"):
+        run(one_field(TEXT, {"extract": "blob"}), content, "batch.parquet")
+
+
 def test_an_empty_batch_where_that_can_be(run: Run) -> None:
     flow = one_field(TEXT, {"extract": "a"}, allow_empty=True)
     outcome = run(flow, parquet(a=pa.array([], pa.string())), "batch.parquet")

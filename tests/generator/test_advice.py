@@ -199,7 +199,12 @@ def test_values_that_rules_left_open_are_classified(advise: Advise) -> None:
     assert unclassified["values"] == ["withdrawn", "running", "odd"]
     assert unclassified["target_field"]["enum"] == ["active", "inactive"]
     field = draft.field("state")
-    assert field.entry["lookup"]["table"] == {"active": "active", "Active": "active", "running": "active"}
+    assert field.entry["lookup"]["table"] == {
+        "active": "active",
+        "Active": "active",
+        "inactive": "inactive",
+        "running": "active",
+    }
     assert field.unclassified == ("withdrawn", "odd")
     assert not field.accepted
     assert any("'withdrawn', 'odd'" in note and "4 records" in note for note in field.notes)
