@@ -8,47 +8,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lume_dagster.alerts import LumeAlert, build_lume_alerts
-    from lume_dagster.assets import build_lume_assets
-    from lume_dagster.automation import lume_automation_condition
-    from lume_dagster.batch_sensor import build_lume_batch_sensor
-    from lume_dagster.batches import BatchFiles, BatchQuery
-    from lume_dagster.checks import FieldLimits, LumeChecks, VolumeCheck
-    from lume_dagster.component import LumeFlowComponent
+    from lume_dagster.assets.automation import lume_automation_condition
+    from lume_dagster.assets.definitions import build_lume_assets
+    from lume_dagster.assets.translator import DagsterLumeTranslator, LumeAssetProps, merge_lume_assets
+    from lume_dagster.checks.lume_checks import FieldLimits, LumeChecks, VolumeCheck
+    from lume_dagster.checks.verdict import Batch, Verdict, lume_check
+    from lume_dagster.component.flow_component import LumeFlowComponent
     from lume_dagster.config import LumeAuditConfig, LumeRunConfig
-    from lume_dagster.corrections import build_lume_corrections
+    from lume_dagster.corrections.definitions import build_lume_corrections
+    from lume_dagster.corrections.review import write_review_csv
     from lume_dagster.io_manager import LumeIOManager
     from lume_dagster.resource import LumeResource
-    from lume_dagster.review import write_review_csv
-    from lume_dagster.run_sensor import build_lume_run_sensor
-    from lume_dagster.translator import DagsterLumeTranslator, LumeAssetProps, merge_lume_assets
-    from lume_dagster.verdict import Batch, Verdict, lume_check
+    from lume_dagster.sensors.alerts import LumeAlert, build_lume_alerts
+    from lume_dagster.sensors.batch_sensor import build_lume_batch_sensor
+    from lume_dagster.sensors.batches import BatchFiles, BatchQuery
+    from lume_dagster.sensors.run_sensor import build_lume_run_sensor
 
 _MODULES = {
-    "Batch": "verdict",
-    "BatchFiles": "batches",
-    "BatchQuery": "batches",
-    "DagsterLumeTranslator": "translator",
-    "FieldLimits": "checks",
-    "LumeAlert": "alerts",
-    "LumeAssetProps": "translator",
+    "Batch": "checks.verdict",
+    "BatchFiles": "sensors.batches",
+    "BatchQuery": "sensors.batches",
+    "DagsterLumeTranslator": "assets.translator",
+    "FieldLimits": "checks.lume_checks",
+    "LumeAlert": "sensors.alerts",
+    "LumeAssetProps": "assets.translator",
     "LumeAuditConfig": "config",
-    "LumeChecks": "checks",
-    "LumeFlowComponent": "component",
+    "LumeChecks": "checks.lume_checks",
+    "LumeFlowComponent": "component.flow_component",
     "LumeIOManager": "io_manager",
     "LumeResource": "resource",
     "LumeRunConfig": "config",
-    "Verdict": "verdict",
-    "VolumeCheck": "checks",
-    "build_lume_alerts": "alerts",
-    "build_lume_assets": "assets",
-    "build_lume_batch_sensor": "batch_sensor",
-    "build_lume_corrections": "corrections",
-    "build_lume_run_sensor": "run_sensor",
-    "lume_automation_condition": "automation",
-    "lume_check": "verdict",
-    "merge_lume_assets": "translator",
-    "write_review_csv": "review",
+    "Verdict": "checks.verdict",
+    "VolumeCheck": "checks.lume_checks",
+    "build_lume_alerts": "sensors.alerts",
+    "build_lume_assets": "assets.definitions",
+    "build_lume_batch_sensor": "sensors.batch_sensor",
+    "build_lume_corrections": "corrections.definitions",
+    "build_lume_run_sensor": "sensors.run_sensor",
+    "lume_automation_condition": "assets.automation",
+    "lume_check": "checks.verdict",
+    "merge_lume_assets": "assets.translator",
+    "write_review_csv": "corrections.review",
 }
 
 __all__ = [

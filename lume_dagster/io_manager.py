@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from lume_dagster.metadata import OUTPUT, RUN_ID, latest_materialization
+from lume_dagster.assets.metadata import OUTPUT, RUN_ID, latest_materialization
 from lume_dagster.resource import LumeResource
 
 # By the full name of the class, so that a library is imported only where it is asked for.

@@ -40,7 +40,7 @@ def write_results_file(client: LumeClient, run: LumeRun, kind: ResultKind, path:
 def _write_csv(client: LumeClient, run: LumeRun, kind: ResultKind, path: Path) -> int:
     table = client.results_frame(run, kind, "arrow")
     if kind == "rejects":
-        from lume_dagster.review import write_review_csv  # noqa: PLC0415 - pyarrow is heavy
+        from lume_dagster.corrections.review import write_review_csv  # noqa: PLC0415 - pyarrow is heavy
 
         return write_review_csv(table, path)
     from pyarrow import csv  # noqa: PLC0415 - heavy

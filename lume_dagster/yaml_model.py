@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.fields import FieldInfo
 
-from lume_dagster.verdict import Level
+from lume_dagster.checks.verdict import Level
 
 OFF = "off"
 _TEMPLATE = r"\{\{.*\}\}"

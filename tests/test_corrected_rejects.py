@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lume_dagster.client import LumeClient, LumeRun
 from lume_dagster.client.current_run import reading_run, standing_run
-from lume_dagster.corrected_rejects import read_corrections
+from lume_dagster.corrections.corrected_rejects import read_corrections
 from lume_dagster.results_file import write_results_file
 from lume_dagster.service import ServiceSettings, open_embedded
 from lume_dagster.testing import RunScript, ScriptedLume

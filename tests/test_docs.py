@@ -26,11 +26,12 @@ from jsonschema import Draft202012Validator
 import lume_dagster
 import lume_dagster.client
 from examples.flights import FOLDER, flights_by_day, raw_flights, write_batches
-from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource, run_handler, testing
-from lume_dagster.checks import mapped_checks
+from lume_dagster import LumeAssetProps, LumeChecks, LumeFlowComponent, LumeResource, testing
+from lume_dagster.assets import run_handler
+from lume_dagster.checks.lume_checks import mapped_checks
 from lume_dagster.cli import main
 from lume_dagster.client import default
-from lume_dagster.component_options import LumeFlow, Partitions
+from lume_dagster.component.options import LumeFlow, Partitions
 from lume_dagster.connect import LumeConnection
 from lume_dagster.engine import Engine, parse_flow
 from lume_dagster.engine.document import OPERATIONS, FlowDocument

@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
-from lume_dagster import cli_create
-from lume_dagster.cli import main
+from lume_dagster.cli import create, main
 from lume_dagster.client import InvalidRequestError, LumeClient, LumeError
 from lume_dagster.connect import LumeConnection
 from lume_dagster.engine import load_flow
@@ -117,7 +116,7 @@ def test_a_model_of_no_use_leaves_the_rules_proposals(folder: Path, monkeypatch:
 def test_a_person_sees_what_was_proposed_and_what_was_dropped(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_create, "_is_terminal", lambda: True)
+    monkeypatch.setattr(create, "_is_terminal", lambda: True)
     dropped = {"fields": [{"field": "aisle", "operation": {"extract": "nowhere\x1b[31m"}}]}
     with scripted_model(says(dropped), says(GOOD)) as model:
         line = f"{LINE} --llm-base-url {model.url} --llm-model m-1"

@@ -17,8 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from examples.flights import flights_by_day, raw_flights
-from lume_dagster import cli_create, cli_learn
-from lume_dagster.cli import main
+from lume_dagster.cli import create, learn, main
 from lume_dagster.client import AsyncLumeClient, InvalidRequestError, LumeClient
 from lume_dagster.engine import load_flow
 from lume_dagster.service.embedded import EmbeddedTransport
@@ -145,7 +144,7 @@ def test_nobody_at_the_terminal_needs_yes(folder: Path) -> None:
 
 
 def test_a_review_accepts_chooses_and_skips(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_create, "_is_terminal", lambda: True)
+    monkeypatch.setattr(create, "_is_terminal", lambda: True)
     schema = json.loads(WANTED)
     schema["properties"]["family"] = {"type": "string"}
     schema["required"].append("family")
@@ -177,7 +176,7 @@ def test_records_in_the_wanted_format_are_a_schema(folder: Path) -> None:
     (folder / "wanted.csv").write_text(
         "id,country,ordered,zip,mail\n7,Italy,2023-01-02,01234,a@b.example\n8,Spain,2023-02-03,00501,\n"
     )
-    schema, wanted = cli_create.read_wanted(folder / "wanted.csv")
+    schema, wanted = create.read_wanted(folder / "wanted.csv")
     assert wanted is not None
     assert schema["required"] == ["id", "country", "ordered", "zip"]
     types = {name: (inner["type"], inner.get("format")) for name, inner in schema["properties"].items()}
@@ -192,7 +191,7 @@ def test_records_in_the_wanted_format_are_a_schema(folder: Path) -> None:
 
 def test_records_in_the_wanted_format_may_have_another_delimiter(folder: Path) -> None:
     (folder / "wanted.csv").write_text("id;amount\n7;1.5\n")
-    schema, _ = cli_create.read_wanted(folder / "wanted.csv")
+    schema, _ = create.read_wanted(folder / "wanted.csv")
     assert [inner["type"] for inner in schema["properties"].values()] == ["integer", "number"]
 
 
@@ -284,7 +283,7 @@ def test_learning_asks_about_what_is_less_sure(folder: Path, monkeypatch: pytest
     run = json.loads(call("run orders:v1 more.csv --json").stdout)
     refused = call("flows learn orders:v1")
     assert (refused.exit_code, "--yes" in refused.stderr) == (1, True)
-    monkeypatch.setattr(cli_learn, "_is_terminal", lambda: True)
+    monkeypatch.setattr(learn, "_is_terminal", lambda: True)
     declined = call(f"flows learn orders:v1 --run {run['id']}", "n\n")
     assert "no version was written" in declined.output
     taken = json.loads(call("flows learn orders:v1 --yes --json").stdout)

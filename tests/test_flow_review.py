@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from lume_dagster import cli_create
-from lume_dagster.cli import main
+from lume_dagster.cli import create, main
 from lume_dagster.engine import load_flow
 
 SAMPLE = """\
@@ -45,7 +44,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("LUME_BASE_URL", "LUME_HOME", "LUME_FLOWS", "LUME_LLM_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cli_create, "_is_terminal", lambda: True)
+    monkeypatch.setattr(create, "_is_terminal", lambda: True)
     (tmp_path / "sample.csv").write_text(SAMPLE)
     return tmp_path
 

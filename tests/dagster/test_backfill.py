@@ -11,8 +11,8 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
 from lume_dagster import LumeChecks, LumeIOManager, LumeResource, VolumeCheck, build_lume_assets
+from lume_dagster.assets.progress import Progress
 from lume_dagster.client import AsyncLumeClient
-from lume_dagster.progress import Progress
 from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
 from tests.dagster.conftest import GOOD, MAPPED, PARTITIONS, REJECTS, RUN, Pipeline
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lume_dagster import BatchFiles, BatchQuery, build_lume_batch_sensor
-from lume_dagster.batch_round import BatchRound, BatchState
-from lume_dagster.batch_sensor import CHANGED_TAG
 from lume_dagster.client import LumeError
 from lume_dagster.config import FORCE_RERUN_TAG
+from lume_dagster.sensors.batch_round import BatchRound, BatchState
+from lume_dagster.sensors.batch_sensor import CHANGED_TAG
 
 DAYS = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-02-01")
 BATCHES = dg.DynamicPartitionsDefinition(name="batches")
@@ -103,7 +103,7 @@ def test_a_file_that_still_grows_is_waited_for(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("lume_dagster.batch_sensor.time.time", lambda: now[0])
+    monkeypatch.setattr("lume_dagster.sensors.batch_sensor.time.time", lambda: now[0])
     sensor = Sensor(instance, files(tmp_path, settle_seconds=30))
     asked = []
     for second in range(0, 90, 10):
@@ -118,7 +118,7 @@ def test_a_clock_that_is_set_back_does_not_hold_a_batch_for_long(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000_000.0]
-    monkeypatch.setattr("lume_dagster.batch_sensor.time.time", lambda: now[0])
+    monkeypatch.setattr("lume_dagster.sensors.batch_sensor.time.time", lambda: now[0])
     sensor = Sensor(instance, files(tmp_path, settle_seconds=30))
     write(tmp_path, "2013-01-01")
     asked = []

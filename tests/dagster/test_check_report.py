@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from lume_dagster.check_report import CheckOutcome, check_outcomes, load_definitions, write_junit
+from lume_dagster.checks.report import CheckOutcome, check_outcomes, load_definitions, write_junit
 from lume_dagster.cli import main
 from lume_dagster.client import LumeError
 from tests.conftest import PROJECT

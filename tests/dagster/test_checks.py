@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lume_dagster import FieldLimits, LumeChecks, VolumeCheck, lume_check
-from lume_dagster.checks import mapped_checks
+from lume_dagster.checks.judging import status_verdict
+from lume_dagster.checks.lume_checks import mapped_checks
+from lume_dagster.checks.verdict import Batch, Verdict
 from lume_dagster.client import FlowVersionInfo, LumeClient, LumeRun
-from lume_dagster.judging import status_verdict
 from lume_dagster.testing import RunScript, ScriptedLume
-from lume_dagster.verdict import Batch, Verdict
 
 FLOW = FlowVersionInfo(
     name="people",

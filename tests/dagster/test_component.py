@@ -21,7 +21,7 @@ from dagster.components.testing.utils import DefsFolderSandbox, create_defs_fold
 from pydantic import ValidationError
 
 from lume_dagster import FieldLimits, LumeChecks, LumeFlowComponent, LumeIOManager, LumeResource
-from lume_dagster.component_options import Freshness, LumeFlow, Partitions
+from lume_dagster.component.options import Freshness, LumeFlow, Partitions
 from tests.conftest import PEOPLE_GOOD, PROJECT
 from tests.dagster.conftest import MAPPED, PARTITIONS, materialized
 

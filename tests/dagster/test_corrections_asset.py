@@ -26,9 +26,9 @@ from lume_dagster import (
     build_lume_assets,
     build_lume_corrections,
 )
-from lume_dagster.batches import FoundFile
 from lume_dagster.client import LumeError
 from lume_dagster.config import ADOPT_RUN_TAG
+from lume_dagster.sensors.batches import FoundFile
 from lume_dagster.testing import RunScript, ScriptedLume
 from tests.dagster.conftest import (
     HALF_BAD,
@@ -349,7 +349,7 @@ def test_a_file_that_is_still_being_written_is_waited_for(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("lume_dagster.corrections.time.time", lambda: now[0])
+    monkeypatch.setattr("lume_dagster.corrections.definitions.time.time", lambda: now[0])
     desk = Desk(pipeline, settle_seconds=30)
     pipeline.materialize("b")
     asked = []

@@ -6,8 +6,14 @@ import dagster as dg
 import pytest
 
 from lume_dagster import LumeResource
+from lume_dagster.assets.metadata import (
+    failure_metadata,
+    mapped_metadata,
+    outcome,
+    rejects_metadata,
+    run_metadata,
+)
 from lume_dagster.client import FlowVersionInfo, LumeRun
-from lume_dagster.metadata import failure_metadata, mapped_metadata, outcome, rejects_metadata, run_metadata
 from tests.dagster.conftest import AUDIT, MAPPED, REJECTS, RUN, Pipeline
 
 SCRIPT, LINK = "<script>alert(1)</script>", "[x](javascript:alert(1))"

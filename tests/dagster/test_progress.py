@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from lume_dagster.progress import Progress
+from lume_dagster.assets.progress import Progress
 
 
 def test_how_far_it_has_come_is_told_at_intervals() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lume_dagster import write_review_csv
 from lume_dagster.client import LumeRun
 from lume_dagster.client.frames import REJECTS_SCHEMA, with_origin
-from lume_dagster.review import Review, read_review_csv
+from lume_dagster.corrections.review import Review, read_review_csv
 
 
 def rejects(*records: tuple[int, dict[str, Any], list[tuple[str | None, str]]]) -> pa.Table:

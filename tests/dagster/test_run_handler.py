@@ -5,9 +5,9 @@ import dagster as dg
 import pytest
 
 from lume_dagster import LumeResource
+from lume_dagster.assets.run_handler import LumeRunHandler
 from lume_dagster.client import LumeClient, LumeRun
 from lume_dagster.config import ADOPT_RUN_TAG
-from lume_dagster.run_handler import LumeRunHandler
 from lume_dagster.testing import Fault, RunScript, ScriptedLume, Stage
 
 KEY = dg.AssetKey(["people", "run"])

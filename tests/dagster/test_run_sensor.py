@@ -10,7 +10,7 @@ import pytest
 from lume_dagster import build_lume_run_sensor
 from lume_dagster.client import LumeClient
 from lume_dagster.config import ADOPT_RUN_TAG
-from lume_dagster.partitions import partition_key_of
+from lume_dagster.sensors.partitions import partition_key_of
 from tests.dagster.conftest import GOOD, MAPPED, PARTITIONS, RUN, Pipeline, failed_checks, materialized
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lume_dagster.assets.metadata import mapped_metadata, output_metadata
 from lume_dagster.client import FlowVersionInfo, LumeClient
-from lume_dagster.metadata import mapped_metadata, output_metadata
 from lume_dagster.target_schema import TargetField, schema_differences, sensitive_fields, table_schema
 from lume_dagster.testing import RunScript, ScriptedLume
 

@@ -13,8 +13,8 @@ from lume_dagster import (
     build_lume_assets,
     merge_lume_assets,
 )
+from lume_dagster.assets.translator import flow_asset_spec
 from lume_dagster.client import FlowVersionInfo
-from lume_dagster.translator import flow_asset_spec
 
 FLOW = FlowVersionInfo(
     name="people",

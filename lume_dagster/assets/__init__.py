@@ -1,0 +1,1 @@
+"""The assets of a flow version: their steps, events and metadata."""

@@ -1,0 +1,1 @@
+"""The checks that stand between a Lume run and what is downstream of it."""

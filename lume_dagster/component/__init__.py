@@ -1,0 +1,1 @@
+"""Flow versions as a Dagster component."""

@@ -1,0 +1,1 @@
+"""Rejects that people review, correct and hand in again."""

@@ -1,0 +1,1 @@
+"""Sensors: new batches, runs from elsewhere, alerts."""
