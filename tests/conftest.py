@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lume_dagster.service.embedded import shut_down_embedded
 from lume_dagster.service.runs import LumeService
 from lume_dagster.service.settings import ServiceSettings
 
@@ -42,6 +43,13 @@ mapper:
 """
 PEOPLE = "ID,Full Name,Mail\n1,Ada,ada@example.com\n2,Bob,\nx,Cy,cy@example.com\n4,,dee\n"
 PEOPLE_GOOD = "ID,Full Name,Mail\n1,Ada,ada@example.com\n2,Bob,\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def embedded_lumes_end() -> Iterator[None]:
+    """Each holds some files open until its process ends, and there are hundreds in one run of the tests."""
+    yield
+    shut_down_embedded()
 
 
 @pytest.fixture

@@ -129,9 +129,11 @@ def on_terminal(line: str, typed: list[str], *, columns: int) -> str:
     with subprocess.Popen(command, stdin=far, stdout=far, stderr=far, env=environment) as process:
         os.close(far)
         shown, answers, ends = b"", iter(typed), time.monotonic() + 60
+        ready = select.poll()
+        ready.register(terminal, select.POLLIN)
         try:
             while time.monotonic() < ends:
-                if not select.select([terminal], [], [], 0.2)[0]:
+                if not ready.poll(200):
                     if shown.rstrip(b" ").endswith(b":"):
                         os.write(terminal, f"{next(answers)}\n".encode())
                         shown += b"\n"

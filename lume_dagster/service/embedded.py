@@ -83,11 +83,15 @@ _open_lock = threading.Lock()
 
 
 @atexit.register
-def _shut_down_all() -> None:
-    # By now the interpreter has waited for the workers, so that the runs of this process have ended.
-    for (pid, _), transport in _open.items():
-        if pid == os.getpid():
-            transport.shut_down()
+def shut_down_embedded() -> None:
+    """Ends all that this process has opened; whoever has a client of one needs a new one.
+
+    At exit the interpreter has waited for the workers before, so that the runs of this process have ended.
+    """
+    with _open_lock:
+        opened = [_open.pop(key) for key in list(_open) if key[0] == os.getpid()]
+    for transport in opened:
+        transport.shut_down()
 
 
 def open_embedded(settings: ServiceSettings) -> EmbeddedTransport:
