@@ -63,6 +63,22 @@ def test_canonical_texts(run: Run, array: pa.Array, text: str | None) -> None:
     assert outcome.mapped == [{"x": text}]
 
 
+@pytest.mark.parametrize("others", [[0.0], [None, 0.0], [-1.0, 1.0]])
+def test_nan_is_seen_though_the_statistics_of_the_file_leave_it_out(
+    run: Run, others: list[float | None]
+) -> None:
+    batch = parquet(a=pa.array([*others, float("nan")]))
+    number = {"type": ["number", "null"], "minimum": -1, "maximum": 1}
+    flow = document({"text": TEXT, "number": number}, {"text": {"extract": "a"}, "number": {"extract": "a"}})
+    result = run(flow, batch, "batch.parquet")
+    assert len(result.mapped) == len(others)
+    (reject,) = result.rejects
+    assert reject["row_number"] == len(others) + 1
+    assert [(error["field"], error["type"], error["value"]) for error in reject["errors"]] == [
+        ("number", "type", "nan")
+    ]
+
+
 def test_typed_values_meet_the_same_rules_as_texts(run: Run) -> None:
     columns: dict[str, Any] = {
         "i": pa.array([1, 2**63 - 1, None]),
