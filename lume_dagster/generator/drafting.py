@@ -32,6 +32,8 @@ from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
 from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
 
+_FREE_FORM = frozenset({Kind.TEXT, Kind.URI, Kind.IMAGE, Kind.EMAIL, Kind.EMPTY, Kind.BINARY})
+"""Kinds whose values need not be written alike."""
 _ASSUMED = 0.7
 """The most confidence of a field that takes for granted what nothing says."""
 _UNSETTLED = 0.5
@@ -511,7 +513,7 @@ class Drafter:
         wanted = next(
             (one for one in (self.wanted.columns if self.wanted else ()) if one.name == field), None
         )
-        if wanted is None or wanted.kind in (Kind.TEXT, Kind.EMPTY, Kind.BINARY):
+        if wanted is None or wanted.kind in _FREE_FORM:
             return None
         found = self.sample.profile.column(column)
         form, other = _form(wanted), _form(found)

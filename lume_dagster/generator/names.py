@@ -39,6 +39,8 @@ _DENYING = ("un", "in", "im", "ir", "il", "non", "dis", "nicht")
 _NUMBERS = frozenset({"number", "identifier", "code"})
 # A unit says how a column is measured, not what it is.
 _UNITS = frozenset(word for unit in UNITS if unit.kind != "time" for word in unit.sure if len(word) > 1)
+# `ordered_at` is the time of the order, and `hired_on` its day.
+_LAST_WORDS = {"at": "timestamp", "on": "date"}
 # What a tool calls a column that has no name.
 _GIVEN = re.compile(
     r"_*(?:(?:unnamed|untitled|no ?name|column|col|field|fld|attribute|attr|variable|var|expr|[cfvx]"
@@ -194,9 +196,11 @@ def parse_name(text: str) -> Name:
     tokens = tuple(piece for word in raw for piece in _segments(word))
     readings = [tokens, _concepts(tokens)]
     for index, token in enumerate(tokens):
-        readings.extend(
-            _concepts((*tokens[:index], *phrase, *tokens[index + 1 :])) for phrase in ACRONYMS.get(token, ())
-        )
+        for phrase in ACRONYMS.get(token, ()):
+            written_out = (*tokens[:index], *phrase, *tokens[index + 1 :])
+            readings.extend((_concepts(written_out), written_out))
+    if len(tokens) > 1 and tokens[-1] in _LAST_WORDS:
+        readings.append(_concepts((*tokens[:-1], _LAST_WORDS[tokens[-1]])))
     return Name(text, tokens, tuple(dict.fromkeys(readings)), joined)
 
 

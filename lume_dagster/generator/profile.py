@@ -100,6 +100,8 @@ _NUMBER = re.compile(
 )
 _GROUPS = dict.fromkeys(map(ord, "' \u00a0\u202f\u2019"))
 _DECIMAL_COMMA = re.compile(r"[^,]+,[0-9]{1,2}")
+# What Python prints of a number of NumPy 2, and some write into files.
+_NUMPY_NUMBER = re.compile(r"np\.(?:float|u?int)[0-9]*\((.*)\)")
 _NUMBER_TAIL = re.compile(r"[0-9+.,%-]*$")
 PLACEHOLDERS = frozenset(
     {
@@ -427,7 +429,8 @@ def profile_csv(
 ) -> Profile:
     """Profile the first rows of a CSV file; a row of another length is filled up or cut.
 
-    Unlike a batch that is mapped, a sample in the wanted format need not be exact: this reads what it can.
+    Unlike a batch that is mapped, a sample in the wanted format need not be exact: this reads what it can, also a
+    number that was written as `np.float64(1.5)`.
 
     Raises:
         ValueError: The file is empty, or not of the encoding.
@@ -449,8 +452,16 @@ def profile_csv(
         profile_column(
             name,
             position,
-            (None if position >= len(row) or row[position] in absent else row[position] for row in rows),
+            (
+                None if position >= len(row) or row[position] in absent else _plain(row[position])
+                for row in rows
+            ),
         )
         for position, name in enumerate(header)
     )
     return Profile(columns, len(rows), len(rows))
+
+
+def _plain(text: str) -> str:
+    wrapped = _NUMPY_NUMBER.fullmatch(text)
+    return wrapped[1] if wrapped else text

@@ -18,7 +18,9 @@ from lume_dagster.generator.drafting import ACCEPTED, Draft, Drafter, DraftField
 from lume_dagster.generator.sample import Sample
 
 _TOO_MANY = 0.05
-"""The share of the records from which on the rejects of a field are told to people."""
+"""The share of the records from which on values that do not fit speak against a field's proposal."""
+_MOST = 0.5
+"""The share of the records from which on rejects do, though it be for values that are absent."""
 _NEARLY_ALL = 0.9
 """The share of the records from which on the rejects of a guess speak against it."""
 _REJECTS = "rejects records of the sample: "
@@ -59,8 +61,11 @@ class Trial:
         return self.rejects(field) - self.by_field.get(field, {}).get("required", 0)
 
     def rejects_too_many(self, field: str) -> bool:
-        """Whether a field rejects more than one record in twenty."""
-        return self.rejects(field) > _TOO_MANY * self.rows
+        """Whether values of more than one record in twenty do not fit a field, or more than half have none.
+
+        A source that lacks some required values is no sign of a wrong column; that they are rejected is shown anyway.
+        """
+        return self.misfits(field) > _TOO_MANY * self.rows or self.rejects(field) > _MOST * self.rows
 
     def reject_types(self, field: str) -> str:
         """The types of a field's errors with their numbers, for people."""
@@ -76,7 +81,7 @@ def try_draft(engine: Engine, draft: Draft, sample: Sample) -> tuple[Draft, Tria
         sample: The sample, with its batch as it was named.
 
     Returns:
-        The draft, with a mark on each field that rejects more than one record in twenty, and what became of the sample.
+        The draft, with a mark on each field whose rejects are too many, and what became of the sample.
 
     Raises:
         EngineError: The draft is no valid flow version, or the sample cannot be read again.

@@ -50,6 +50,9 @@ def test_a_name_is_taken_apart(text: str, found: tuple[str, ...]) -> None:
         ("lost_to_follow_up", "lostToFollowup"),
         ("poc", "point_of_care"),
         ("amt_incl_vat", "gross_amount"),
+        ("BP_sys", "systolic_pressure"),
+        ("PurchaseTimestamp", "ordered_at"),
+        ("Hire Date", "hired_on"),
         ("amt_excl_vat", "net_amount"),
     ],
 )

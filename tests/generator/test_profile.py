@@ -140,6 +140,15 @@ def test_a_csv_file_is_profiled(tmp_path: Path) -> None:
     assert profile.column("name").nulls == 1
 
 
+def test_a_number_that_numpy_has_printed_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "wanted.csv"
+    file.write_text("a,b\nnp.float64(1.5),np.int64(-2)\nnp.float64(nan),note\n")
+    assert [column.values for column in profile_csv(file).columns] == [
+        (("1.5", 1), ("nan", 1)),
+        (("-2", 1), ("note", 1)),
+    ]
+
+
 def test_a_csv_file_of_zero_bytes_and_one_of_another_encoding_are_told(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     path.write_bytes(b"")
