@@ -16,7 +16,7 @@ from typing import Any
 from lume_dagster.generator.demands import sample_pattern, wants_sign
 from lume_dagster.generator.evidence import Traits
 from lume_dagster.generator.names import Name, parse_name, stem
-from lume_dagster.generator.profile import PLACEHOLDERS, ColumnProfile, Kind
+from lume_dagster.generator.profile import PLACEHOLDERS, TEMPORAL, ColumnProfile, Kind
 from lume_dagster.generator.vocabulary import OPPOSITES, STOPWORDS
 
 SURE, LIKELY, OPEN = 0.97, 0.85, 0.7
@@ -831,7 +831,7 @@ _OF_SIGNS = frozenset(
     {"sign", "sgn", "vorzeichen", "d", "c", "dc", "dr", "cr", "drcr", "debit", "credit", "side", "direction", "soll",
      "haben", "sh"}
 )  # fmt: skip
-_WHOLE = {Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.URI, Kind.EMAIL, Kind.UUID, Kind.INTEGER, Kind.NUMBER}
+_WHOLE = {*TEMPORAL, Kind.URI, Kind.IMAGE, Kind.EMAIL, Kind.UUID, Kind.INTEGER, Kind.NUMBER}
 
 
 def _listed(name: Name) -> list[str]:

@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 
 from lume_dagster.generator.evidence import Traits
 from lume_dagster.generator.names import parse_name, stem
-from lume_dagster.generator.profile import PLACEHOLDERS, Kind, shape
+from lume_dagster.generator.profile import PLACEHOLDERS, TEMPORAL, Kind, shape
 from lume_dagster.generator.vocabulary import STOPWORDS
 
 _MOST_VALUES = 300
 _NEARLY_ALL = 0.97
-_TEMPORAL = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME})
 _NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 
@@ -106,7 +105,7 @@ def _words(columns: Sequence[Traits]) -> frozenset[str]:
 
 def _is_typed(target: Traits) -> bool:
     """Whether reading and writing of the values is for the formats to find."""
-    return bool(target.options) or (target.typed and target.kind in _TEMPORAL)
+    return bool(target.options) or (target.typed and target.kind in TEMPORAL)
 
 
 # --- signs, zones, forms -----------------------------------------------------------------------------------------
@@ -278,7 +277,7 @@ _OTHER_PIECE = re.compile(
 
 def _piece(target: Traits, used: Sequence[Traits], _texts: Sequence[str]) -> str | None:
     """A piece of a date that only a calendar knows."""
-    if target.typed and target.kind in _TEMPORAL:
+    if target.typed and target.kind in TEMPORAL:
         return None
     found = _OTHER_PIECE.search(target.description.casefold())
     dated = [column for column in used if column.kind in (Kind.DATE, Kind.DATE_TIME)]

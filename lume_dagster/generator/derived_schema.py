@@ -8,10 +8,9 @@ from typing import Any
 
 from lume_dagster.engine.values import FORMAT_PATTERNS, ValueType
 from lume_dagster.generator.formats import find_format
-from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
+from lume_dagster.generator.profile import TEMPORAL, ColumnProfile, Kind, Profile
 from lume_dagster.generator.reading import cast
 
-TEMPORAL = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME})
 _MOST_EXAMPLES = 3
 _TYPES: dict[Kind, tuple[tuple[dict[str, Any], ValueType], ...]] = {
     Kind.INTEGER: (({"type": "integer"}, ValueType.INTEGER), ({"type": "number"}, ValueType.NUMBER)),
@@ -24,7 +23,13 @@ _TYPES: dict[Kind, tuple[tuple[dict[str, Any], ValueType], ...]] = {
     Kind.TIME: (({"type": "string", "format": "time-local"}, ValueType.TIME),),
     Kind.BOOLEAN: (({"type": "boolean"}, ValueType.BOOLEAN),),
 }
-_FORMATS = {Kind.EMAIL: "email", Kind.URI: "uri", Kind.UUID: "uuid", Kind.IP_ADDRESS: "ipv4"}
+_FORMATS = {
+    Kind.EMAIL: "email",
+    Kind.URI: "uri",
+    Kind.IMAGE: "uri",
+    Kind.UUID: "uuid",
+    Kind.IP_ADDRESS: "ipv4",
+}
 
 
 def derive_schema(wanted: Profile) -> dict[str, Any]:

@@ -22,13 +22,12 @@ from lume_dagster.engine.values import ValueType, is_value
 from lume_dagster.generator.classification import Option, Scalar, classify, lookup_entry, options_of
 from lume_dagster.generator.conversions import propose_conversion
 from lume_dagster.generator.date_formats import ZONELESS, find_date_formats
-from lume_dagster.generator.derived_schema import TEMPORAL
 from lume_dagster.generator.evidence import field_traits, is_possible, source_traits
 from lume_dagster.generator.formats import ColumnFormat, find_format
 from lume_dagster.generator.matching import ACCEPTED, Proposal, RunnerUp, propose
 from lume_dagster.generator.measures import measure_of
 from lume_dagster.generator.names import parse_name, word_similarity
-from lume_dagster.generator.profile import ColumnProfile, Kind, Profile
+from lume_dagster.generator.profile import TEMPORAL, ColumnProfile, Kind, Profile
 from lume_dagster.generator.reading import Reading
 from lume_dagster.generator.sample import Sample
 

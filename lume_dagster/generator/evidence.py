@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -24,7 +24,7 @@ from lume_dagster.generator.names import (
     word_similarity,
     words,
 )
-from lume_dagster.generator.profile import PLACEHOLDERS, ColumnProfile, Kind, profile_column
+from lume_dagster.generator.profile import PLACEHOLDERS, TEMPORAL, ColumnProfile, Kind, profile_column
 from lume_dagster.generator.vocabulary import STOPWORDS
 
 _MAX_COMPARED = 300
@@ -40,14 +40,13 @@ _OTHER_UNIT = -0.5
 _APART = 0.3
 
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.QUANTITY}
-_TEMPORAL = {Kind.DATE, Kind.DATE_TIME, Kind.TIME}
 _TEXTUAL = {Kind.TEXT, Kind.CODE}
 _ADDRESSES = {Kind.URI, Kind.IMAGE}
 _DISTINCTIVE = {Kind.EMAIL, Kind.UUID, Kind.IP_ADDRESS, *_ADDRESSES}
-_MISFITS: tuple[tuple[set[Kind], set[Kind], float], ...] = (
+_MISFITS: tuple[tuple[Set[Kind], Set[Kind], float], ...] = (
     (_DISTINCTIVE, set(), -1.0),
-    (_TEMPORAL, {Kind.INTEGER, Kind.CODE, Kind.QUANTITY}, -0.3),
-    (_TEMPORAL, set(), -0.8),
+    (TEMPORAL, {Kind.INTEGER, Kind.CODE, Kind.QUANTITY}, -0.3),
+    (TEMPORAL, set(), -0.8),
     ({Kind.BOOLEAN}, {Kind.INTEGER, Kind.TEXT}, -0.2),
     ({Kind.BOOLEAN}, set(), -0.7),
     ({Kind.CODE}, set(), 0.0),
@@ -492,7 +491,7 @@ def kind_fit(source: Kind | None, target: Kind | None) -> float:
         return 0.0
     if source == target:
         return 1.0 if source not in _TEXTUAL else 0.5
-    for group, fit in ((_NUMERIC, 0.7), (_TEMPORAL, 0.6), (_ADDRESSES, 0.2), (_TEXTUAL, 0.4)):
+    for group, fit in ((_NUMERIC, 0.7), (TEMPORAL, 0.6), (_ADDRESSES, 0.2), (_TEXTUAL, 0.4)):
         if source in group and target in group:
             return fit
     pair = {source, target}
@@ -503,7 +502,7 @@ def is_possible(source: Traits, target: Traits) -> bool:
     """Whether the source's values can become the field's at all: a text is no number, and a day is no moment."""
     if not target.typed or target.kind is Kind.BOOLEAN:
         return True
-    if source.kind in _TEMPORAL and target.kind in _TEMPORAL:
+    if source.kind in TEMPORAL and target.kind in TEMPORAL:
         return source.kind in (target.kind, Kind.DATE_TIME)
     return kind_fit(source.kind, target.kind) >= 0
 

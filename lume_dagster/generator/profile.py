@@ -55,6 +55,10 @@ class Kind(str, Enum):
     BINARY = "binary"
 
 
+TEMPORAL = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME})
+"""Kinds of dates and times."""
+
+
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DAY_NAME = "(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
 _CLOCK = r"[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:\s*[ap]\.?m\.?)?"

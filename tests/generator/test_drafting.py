@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lume_dagster.engine import BatchError, Engine, FlowError, parse_flow
+from lume_dagster.engine import BatchError, FlowError, parse_flow
 from lume_dagster.engine.yaml_document import parse_yaml
-from lume_dagster.generator.drafting import Draft, Drafter, DraftField
+from lume_dagster.generator.drafting import Draft, DraftField
 from lume_dagster.generator.flow_file import flow_file
 from lume_dagster.generator.learning import Learned, learn, next_version
 from lume_dagster.generator.matching import RunnerUp, SampleError
-from lume_dagster.generator.sample import read_sample
-from lume_dagster.generator.trial import Trial, try_draft
-
-Drafting = Callable[..., tuple[Draft, Trial]]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as opened:
-        yield opened
-
-
-@pytest.fixture
-def drafted(engine: Engine, tmp_path: Path) -> Drafting:
-    def make(batch: Path | str | bytes, properties: dict[str, Any], **source: Any) -> tuple[Draft, Trial]:
-        path = tmp_path / "sample.csv"
-        if isinstance(batch, Path):
-            path = batch
-        else:
-            path.write_bytes(batch if isinstance(batch, bytes) else batch.encode())
-        sample = read_sample(engine, str(path), source, tmp_path)
-        schema = {"type": "object", "properties": properties}
-        return try_draft(engine, Drafter(sample, schema).draft("a draft"), sample)
-
-    return make
-
+from tests.generator.conftest import Drafting
 
 DATE = {"type": ["string", "null"], "format": "date", "description": "Day of birth."}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lume_dagster.engine import BatchError, Engine
-from lume_dagster.generator.drafting import Draft, Drafter
-from lume_dagster.generator.sample import read_sample
-from lume_dagster.generator.trial import Trial, try_draft
+from lume_dagster.engine import BatchError
+from lume_dagster.generator.derived_schema import derive_schema
+from lume_dagster.generator.profile import profile_table
+from tests.generator.conftest import Drafting
 
 TEXT = {"type": ["string", "null"]}
 NUMBER = {"type": ["number", "null"]}
-Drafting = Callable[..., tuple[Draft, Trial]]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as opened:
-        yield opened
-
-
-@pytest.fixture
-def drafted(engine: Engine, tmp_path: Path) -> Drafting:
-    def make(path: Path, properties: dict[str, Any], **source: Any) -> tuple[Draft, Trial]:
-        sample = read_sample(engine, str(path), source, tmp_path)
-        schema = {"type": "object", "properties": properties}
-        return try_draft(engine, Drafter(sample, schema).draft("a draft"), sample)
-
-    return make
-
-
 RECORDS: list[dict[str, Any]] = [
     {
         "dev": {"id": f"S{number}", "fw": "1.2"},
@@ -261,3 +241,8 @@ def test_columns_of_odd_paths_and_lists_of_lists_are_columns(drafted: Drafting, 
     draft, trial = drafted(path, {"shape": TEXT, "b": {"type": "integer"}})
     assert "shape holds JSON objects or lists, whose text the field would get" in draft.field("shape").notes
     assert trial.mapped == 2
+
+
+def test_a_wanted_column_of_images_is_one_of_uris() -> None:
+    images = pa.table({"photo": ["https://example.com/a.jpg", "https://example.com/b.png"]})
+    assert derive_schema(profile_table(images))["properties"]["photo"]["format"] == "uri"
