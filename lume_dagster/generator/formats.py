@@ -24,7 +24,6 @@ _ABSENT = frozenset({
     "n/a", "na", "n.a.", "none", "null", "nil", "nan", "tbd", "tba", "tbc", "unknown", "missing", "undefined",
     "#n/a", "#value!", "-", "--", "---", ".", "..", "?", "??",
 })  # fmt: skip
-_DATES = frozenset({ValueType.DATE, ValueType.INSTANT, ValueType.TIMESTAMP, ValueType.TIME})
 _NUMBERS = frozenset({ValueType.INTEGER, ValueType.NUMBER})
 _PAST = frozenset({
     "birth", "born", "birthday", "birthdate", "dob", "founded", "established",

@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
@@ -84,18 +84,23 @@ class Name:
     readings: tuple[tuple[str, ...], ...]
     joined: str
 
-    @property
+    @cached_property
     def is_given(self) -> bool:
         """Whether it is no name at all, but what a tool puts where there is none: `column_3`, `Unnamed: 0`, `V1`."""
         return _GIVEN.fullmatch(self.text.strip()) is not None
 
-    @property
+    @cached_property
     def is_count(self) -> bool:
         """Whether it says how many there are: the number of employees is no employee's number."""
         return any(
             second == "of" and first in ("number", "no", "num", "nr", "nbr")
             for first, second in pairwise(self.tokens)
         )
+
+    @cached_property
+    def numbers(self) -> frozenset[int]:
+        """The numbers among its words."""
+        return frozenset(int(token) for token in self.tokens if token.isdecimal())
 
     @property
     def groups(self) -> Mapping[int, str]:
@@ -427,8 +432,7 @@ def _opposed(left: Name, right: Name) -> bool:
     """Whether two names have words that exclude each other; a name that says neither means the actual, current one."""
     if _is_negated(left) != _is_negated(right) or _denies(left, right) or _denies(right, left):
         return True
-    numbers = [{int(token) for token in name.tokens if token.isdecimal()} for name in (left, right)]
-    if all(numbers) and not numbers[0] & numbers[1]:
+    if left.numbers and right.numbers and not left.numbers & right.numbers:
         return True
     if left.is_count != right.is_count and _NUMBERS & (
         _all_words(left) if right.is_count else _all_words(right)
